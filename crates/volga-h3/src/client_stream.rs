@@ -7,23 +7,11 @@ use bytes::{Buf, Bytes};
 use quinn::{ReadError, RecvStream};
 
 use crate::code::Code;
-use crate::connection::SharedConnection;
 use crate::frame::{self, FrameReader, Piece};
 use crate::limits::{READ_BYTES, SETTINGS_MAX};
 use crate::settings::ClientSettings;
+use crate::shared_connection::SharedConnection;
 use crate::{streams, varint};
-
-/// The streams that a client may open only once.
-#[derive(Debug, Default)]
-pub(crate) struct UniqueStreams(std::sync::Mutex<[bool; 3]>);
-
-impl UniqueStreams {
-    /// Notes that a stream was opened. Returns false if there was one already.
-    fn open(&self, index: usize) -> bool {
-        let mut open = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        !std::mem::replace(&mut open[index], true)
-    }
-}
 
 /// Reads a stream to its end.
 ///

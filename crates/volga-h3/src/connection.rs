@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use quinn::{Connection, RecvStream, SendStream};
@@ -10,29 +9,20 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use volga_http::HttpService;
-use volga_http::protocol::{ClientWaits, ResetBudget, ServerSettings};
+use volga_http::protocol::{ResetBudget, ServerSettings};
 
-use crate::client_stream::{self, UniqueStreams};
+use crate::client_stream;
 use crate::code::Code;
 use crate::limits::{LONGEST_WAIT, QUIC_IDLE_TIMEOUT, SHORTEST_WAIT};
 use crate::request::{self, RequestEnd};
 use crate::request_stream::RequestStream;
 use crate::response_stream::ResponseStream;
-use crate::settings::{self, ClientSettings};
+use crate::settings;
+use crate::shared_connection::SharedConnection;
 use crate::varint;
 
 /// A token that each task of a server carries until its future is dropped.
 pub(crate) type TaskToken = mpsc::Sender<Infallible>;
-
-/// What the tasks of a connection share.
-#[derive(Debug)]
-pub(crate) struct SharedConnection {
-    pub(crate) quic: Connection,
-    pub(crate) waits: ClientWaits,
-    pub(crate) unique_streams: UniqueStreams,
-    /// The largest head that the client accepts.
-    pub(crate) max_field_section_size: AtomicU64,
-}
 
 /// Which requests the connection still accepts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,12 +46,7 @@ pub(crate) async fn serve<S: HttpService>(
     let Ok(Some(control)) = opening.await else {
         return quic.close(Code::CLOSED_CRITICAL_STREAM.into(), b"no control stream");
     };
-    let shared = Arc::new(SharedConnection {
-        quic,
-        waits: settings.client_waits(),
-        unique_streams: UniqueStreams::default(),
-        max_field_section_size: AtomicU64::new(ClientSettings::DEFAULT.max_field_section_size),
-    });
+    let shared = Arc::new(SharedConnection::new(quic, settings.client_waits()));
     let driver = Driver {
         shared,
         service,
@@ -192,7 +177,7 @@ impl<S: HttpService> Driver<S> {
     /// Tells the client that the connection ends, and lets it finish what it has sent already.
     async fn announce_end(&mut self) {
         self.send_goaway(varint::MAX - 3).await;
-        // What the client sent before it knew arrives within a round trip.
+        // A request that the client sent before it knew arrives within a round trip.
         let wait = (2 * self.shared.quic.rtt()).clamp(SHORTEST_WAIT, LONGEST_WAIT);
         self.phase = Phase::Announced(Instant::now() + wait);
     }

@@ -162,7 +162,7 @@ impl FrameReader {
     }
 }
 
-/// Takes up to `left` bytes that were received. `None` if there are none.
+/// Takes up to `left` of the received bytes. Returns `None` if nothing was received.
 fn take(received: &mut Bytes, left: &mut u64) -> Option<Bytes> {
     if received.is_empty() {
         return None;

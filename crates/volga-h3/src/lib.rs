@@ -52,6 +52,7 @@
 //! | `server` | the server: its accept loop and its shutdown |
 //! | `listener` | UDP sockets, and the configuration of QUIC |
 //! | `connection` | the life of one connection |
+//! | `shared_connection` | the state that the tasks of one connection share |
 //! | `client_stream` | the control stream of a client, and its streams of QPACK |
 //! | `request` | one request: its handler and its response |
 //! | `request_stream`, `request_body` | the receiving half of a request |
@@ -77,6 +78,7 @@ mod request_stream;
 mod response_stream;
 mod server;
 mod settings;
+mod shared_connection;
 mod streams;
 mod varint;
 

@@ -17,10 +17,10 @@ use volga_http::protocol::{check_request, complete_response};
 use volga_http::{HttpService, RequestBody};
 
 use crate::code::Code;
-use crate::connection::SharedConnection;
 use crate::request_body::{Http3Body, UnreadRest};
 use crate::request_stream::{ReadFault, RequestStream};
 use crate::response_stream::{ResponseStream, SendFault};
+use crate::shared_connection::SharedConnection;
 
 /// How a request has ended, for the budget of abandoned requests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -229,7 +229,7 @@ where
         respond.room(shared).await?;
         let frame = tokio::select! {
             biased;
-            // What the error says is for the application, which made it.
+            // The client does not learn what the error says. The application made it, and can report it.
             frame = poll_fn(|cx| catch_panic(|| body.as_mut().poll_frame(cx).map_err(drop))) => frame,
             // The client may leave while the body waits for hours.
             () = stopped.as_mut() => return Err(SendFault::Disconnected.into()),

@@ -174,8 +174,8 @@ impl RequestStream {
 
 impl Drop for RequestStream {
     fn drop(&mut self) {
-        // Without this, quinn would stop the stream with the code 0, which is none of HTTP/3. Some
-        // clients then drop the response as well (RFC 9114, section 4.1).
+        // Without this, quinn would stop the stream with the code 0, which HTTP/3 does not define.
+        // Some clients then drop the response as well (RFC 9114, section 4.1).
         self.stop(Code::NO_ERROR);
     }
 }

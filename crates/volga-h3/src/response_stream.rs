@@ -11,8 +11,8 @@ use quinn::{SendStream, WriteError};
 use tokio::time::timeout;
 
 use crate::code::Code;
-use crate::connection::SharedConnection;
 use crate::limits::{LONGEST_WAIT, SHORTEST_WAIT};
+use crate::shared_connection::SharedConnection;
 use crate::{frame, qpack};
 
 /// The sending half of a request.

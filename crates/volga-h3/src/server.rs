@@ -220,7 +220,7 @@ async fn shake_hands(connecting: Connecting, settings: &ServerSettings) -> Optio
     }
 }
 
-/// What the requests of a connection know of it.
+/// The facts about the connection that each of its requests carries.
 fn info(connection: &Connection, port: u16) -> ConnectionInfo {
     let mut tls = TlsInfo::default();
     tls.version = Some("TLSv1.3".into());

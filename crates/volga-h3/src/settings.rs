@@ -41,7 +41,7 @@ pub(crate) struct ClientSettings {
 }
 
 impl ClientSettings {
-    /// What applies until the client's settings arrive.
+    /// The settings that apply until those of the client arrive.
     pub(crate) const DEFAULT: Self = Self { max_field_section_size: varint::MAX };
 
     /// Reads the payload of the client's SETTINGS frame.

@@ -32,7 +32,8 @@ use crate::sse_status;
 use crate::streams::{Streams, is_tunnel};
 use crate::tasks::Tasks;
 use crate::tower_status;
-use crate::trusted_proxies::{self, TrustedProxy};
+use crate::trusted_proxies;
+use crate::trusted_proxy::TrustedProxy;
 
 /// The port of an app that does not call [`App::bind`].
 pub(crate) const DEFAULT_PORT: u16 = 7878;

@@ -7,7 +7,7 @@ use volga_core::RequestParts;
 
 use crate::client_addr;
 use crate::https::forwarded_scheme::{address, split};
-use crate::trusted_proxies::BelievedProxies;
+use crate::trusted_proxy::BelievedProxies;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 

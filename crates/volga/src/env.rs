@@ -11,7 +11,7 @@ use volga_http::BindTarget;
 
 use crate::app::App;
 use crate::app_faults::SettingFault;
-use crate::trusted_proxies::TrustedProxy;
+use crate::trusted_proxy::TrustedProxy;
 
 /// A change of an app by the value of a variable.
 type Change = Box<dyn FnOnce(App) -> App>;

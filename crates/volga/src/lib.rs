@@ -100,6 +100,7 @@ mod tower_status;
 #[cfg(feature = "tracing")]
 pub mod trace;
 mod trusted_proxies;
+mod trusted_proxy;
 #[cfg(feature = "ws")]
 mod ws;
 

@@ -1,6 +1,6 @@
 //! What an app believes of the proxies in front of it.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use http::{Extensions, HeaderMap, HeaderName, Uri, uri::PathAndQuery};
 use volga_core::{
@@ -12,93 +12,12 @@ use volga_http::ConnectionInfo;
 use crate::client_addr;
 use crate::client_ip;
 use crate::https::forwarded_scheme::{self, X_FORWARDED_PROTO};
+use crate::trusted_proxy::{BelievedProxies, TrustedProxy};
 
 /// The maximum length of an `X-Forwarded-Prefix` in bytes.
 pub const MAX_FORWARDED_PREFIX: usize = 1024;
 
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
-
-/// A proxy whose headers are believed.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum TrustedProxy {
-    /// All addresses that begin with these bits.
-    Network { ip: IpAddr, bits: u32 },
-    /// Connections whose client has no address.
-    Unix,
-}
-
-impl TrustedProxy {
-    /// Parses an address, a network, or `unix`.
-    ///
-    /// # Errors
-    ///
-    /// Returns the rest of a sentence that begins with the name of the value.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text == "unix" {
-            return Ok(Self::Unix);
-        }
-        let (ip, bits) = match text.split_once('/') {
-            Some((ip, bits)) => (ip, Some(bits)),
-            None => (text, None),
-        };
-        let wrong = || {
-            format!(
-                "is {text:?}: write an address such as 127.0.0.1, a network such as 10.0.0.0/8, or \
-                 unix"
-            )
-        };
-        let ip: IpAddr = ip.parse().map_err(|_| wrong())?;
-        let width = if ip.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            Some(bits) => bits.parse().ok().filter(|bits| *bits <= width).ok_or_else(wrong)?,
-            None => width,
-        };
-        let network = Self::Network { ip, bits };
-        let first = masked(ip, bits);
-        if first != ip {
-            // It may be meant to be one address or the whole network.
-            return Err(format!("is {text:?}: write {ip}, or {first}/{bits} for the network"));
-        }
-        Ok(network)
-    }
-
-    /// Whether a client with this address is the proxy.
-    fn has(&self, client: Option<IpAddr>) -> bool {
-        match (self, client) {
-            (Self::Network { ip, bits }, Some(client)) => {
-                let client = if ip.is_ipv4() { client.to_canonical() } else { client };
-                client.is_ipv4() == ip.is_ipv4() && masked(client, *bits) == *ip
-            }
-            (Self::Unix, None) => true,
-            _ => false,
-        }
-    }
-}
-
-/// The address with all bits after the first ones set to zero.
-fn masked(ip: IpAddr, bits: u32) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-            IpAddr::V4((u32::from(ip) & mask).into())
-        }
-        IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-            IpAddr::V6((u128::from(ip) & mask).into())
-        }
-    }
-}
-
-/// The proxies of the app, in the extensions of a request that one of them has sent.
-#[derive(Clone, Debug)]
-pub(crate) struct BelievedProxies(Arc<[TrustedProxy]>);
-
-impl BelievedProxies {
-    /// Whether the address is that of a trusted proxy.
-    pub(crate) fn has(&self, ip: IpAddr) -> bool {
-        self.0.iter().any(|proxy| proxy.has(Some(ip)))
-    }
-}
 
 /// Whether a request comes from one of these proxies.
 fn is_trusted(proxies: &[TrustedProxy], extensions: &Extensions) -> bool {
@@ -165,7 +84,7 @@ async fn respond(
     }
     if client_ip::is_present(&ctx.headers) && is_trusted(proxies, &ctx.extensions) {
         // The headers are read when somebody asks for the address, which few requests do.
-        ctx.extensions.insert(BelievedProxies(Arc::clone(proxies)));
+        ctx.extensions.insert(BelievedProxies::new(Arc::clone(proxies)));
     }
     if !ctx.headers.contains_key(X_FORWARDED_PREFIX) {
         return Ok(next.run(ctx).await);

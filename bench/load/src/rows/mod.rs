@@ -425,7 +425,7 @@ pub(crate) const ROWS: &[Row] = &[
             less("added by TLS", Unit::Bytes),
             less("plain stream", Unit::Bytes),
         ],
-        // What TLS adds to hyper is the state of rustls. Less than that cannot be ours.
+        // hyper's TLS memory is the state of rustls, so Volga cannot need less than that state.
         lines: &[floor(1, Against::Peer("hyper"), 1.0)],
         run: memory::over_tls,
     },

@@ -74,8 +74,8 @@ impl Messages {
         self.is_open
     }
 
-    /// Passes on the messages of this WebSocket that end within `bytes`. Each is an event with
-    /// data, either as it is or in the envelope of a hub.
+    /// Passes on the messages of this WebSocket that end within `bytes`. A message is the bare data
+    /// of an event, or the JSON object in which a hub sends it.
     pub(crate) fn feed(
         &mut self,
         number: usize,

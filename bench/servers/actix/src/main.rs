@@ -58,7 +58,7 @@ async fn events(topic: web::Data<Topic>) -> impl Responder {
 
 #[post("/publish")]
 async fn publish(topic: web::Data<Topic>, data: String) -> impl Responder {
-    // An error means that nobody listens, which is not a fault.
+    // An error means that nothing listens any more, which is not a fault.
     let _ = topic.send(sse::Data::new(data));
     HttpResponse::NoContent()
 }
@@ -137,7 +137,7 @@ async fn socket_events(
 }
 
 async fn publish_to_sockets(topic: web::Data<SocketTopic>, data: String) -> impl Responder {
-    // An error means that nobody listens, which is not a fault.
+    // An error means that nothing listens any more, which is not a fault.
     let _ = topic.send(data.into());
     HttpResponse::NoContent()
 }

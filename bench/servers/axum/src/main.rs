@@ -73,7 +73,7 @@ async fn events(
 }
 
 async fn publish(State(topic): State<Topic>, data: String) -> StatusCode {
-    // An error means that nobody listens, which is not a fault.
+    // An error means that nothing listens any more, which is not a fault.
     let _ = topic.send(data);
     StatusCode::NO_CONTENT
 }
@@ -131,7 +131,7 @@ async fn socket_events(State(topic): State<SocketTopic>, upgrade: WebSocketUpgra
 }
 
 async fn publish_to_sockets(State(topic): State<SocketTopic>, data: String) -> StatusCode {
-    // An error means that nobody listens, which is not a fault.
+    // An error means that nothing listens any more, which is not a fault.
     let _ = topic.send(data.into());
     StatusCode::NO_CONTENT
 }

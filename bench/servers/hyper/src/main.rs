@@ -108,7 +108,7 @@ async fn answer(request: Request<Incoming>, topic: Topic) -> Result<Response<Bod
         (&Method::GET, "/events") => events(&topic),
         (&Method::POST, "/publish") => {
             let data = request.into_body().collect().await?.to_bytes();
-            // An error means that nobody listens, which is not a fault.
+            // An error means that nothing listens any more, which is not a fault.
             let _ = topic.send([b"data: ", &data[..], b"\n\n"].concat().into());
             status(StatusCode::NO_CONTENT)
         }

@@ -91,7 +91,7 @@ fn map_web_sockets(app: &mut App, hub: &Hub) {
     let readers = channel.clone();
     app.map_ws("/ws/channel", move |socket: WebSocket| send_all(socket, readers.subscribe()));
     app.map_post("/ws/publish-channel", move |Text(body): Text| {
-        // An error means that nobody listens, which is not a fault.
+        // An error means that nothing listens any more, which is not a fault.
         let _ = channel.send(body.into());
         no_content!()
     });

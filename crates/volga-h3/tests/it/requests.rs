@@ -228,7 +228,7 @@ async fn a_panic_ends_its_own_request_and_nothing_else() {
     for path in ["/body", "/failing"] {
         let mut stream = client.send(Request::get(format!("https://localhost{path}"))).await;
         within(stream.finish()).await.expect("it is sent");
-        // What came before the failure may be lost with it, but the end is never a proper one.
+        // The data before the failure may be lost, but the stream never ends properly.
         let error = match within(stream.recv_response()).await {
             Err(error) => error,
             Ok(_) => loop {

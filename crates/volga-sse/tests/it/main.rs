@@ -37,3 +37,5 @@ mod pages;
 #[cfg(feature = "replies")]
 mod replies;
 mod round_trip;
+#[cfg(feature = "hub")]
+mod seeded;

@@ -12,4 +12,5 @@ pub(crate) mod constant_time;
 mod credentials;
 pub(crate) mod error;
 pub(crate) mod realm;
+mod realm_middleware;
 pub(crate) mod tickets;

@@ -101,7 +101,7 @@ pub use volga_sse::hub::Subscription;
 /// ```
 pub use volga_sse::hub::{Delivery, Gap};
 
-/// What happens when a reader is slower than its topic.
+/// The policy for a reader that is slower than its topic.
 ///
 /// ```
 /// use volga::http::sse::{Hub, Policy};
@@ -196,7 +196,7 @@ pub use volga_sse::hub::Deliveries;
 /// ```
 pub use volga_sse::hub::SubscriptionEnd;
 
-/// What a message does to the value of its key in a keyed topic.
+/// The change that a message makes to the value of its key in a keyed topic.
 ///
 /// ```
 /// use volga::http::sse::{Hub, Message};

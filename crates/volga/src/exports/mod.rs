@@ -1,4 +1,4 @@
-//! What this crate exports of the others, each with an example that is written as a user of this
+//! The names of other crates that this crate exports, each with an example as a user of this
 //! crate writes it.
 //!
 //! rustdoc shows the text here before the text of the item itself, which has the details.

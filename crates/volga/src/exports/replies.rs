@@ -36,7 +36,7 @@ pub use volga_sse::{NewReply, Replies, RepliesBuilder, ReplyToken};
 /// ```
 pub use volga_sse::{AttachOutcome, Attachment, ReplyClaim, ReplyMessages};
 
-/// What happens to a reply when its last client leaves.
+/// The policy for a reply whose last client leaves.
 ///
 /// ```
 /// use std::time::Duration;

@@ -40,7 +40,7 @@ pub use volga_core::Error;
 /// ```
 pub use volga_core::Problem;
 
-/// What the observer of errors gets.
+/// A report for the observer of errors.
 ///
 /// ```
 /// use volga::App;
@@ -92,7 +92,8 @@ pub use volga_core::ErrorReport;
 /// ```
 pub use volga_core::{Endpoint, Middleware};
 
-/// What a function gets that `wrap` puts around handlers: the request, and the rest of the way.
+/// The arguments of a function that `wrap` puts around handlers: the request, and the rest of the
+/// pipeline.
 ///
 /// ```
 /// use volga::{App, HttpResponse, http::HeaderValue, middleware::{HttpContext, Next}, ok};
@@ -127,7 +128,7 @@ pub use volga_core::{HttpContext, Next};
 /// ```
 pub use volga_core::NextCall;
 
-/// What a filter returns: `bool`, or a `Result` whose error is the response.
+/// The result of a filter: `bool`, or a `Result` whose error is the response.
 ///
 /// ```
 /// use volga::{App, error::Problem, http::HeaderMap, ok};

@@ -12,45 +12,25 @@ use futures_util::StreamExt;
 use h3::client::{RequestStream, SendRequest};
 use http::{Request, Response};
 use quinn::{ClientConfig, Connection, Endpoint, crypto::rustls::QuicClientConfig};
-use rustls::{
-    RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
-};
-use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle};
+use rustls::{RootCertStore, crypto::ring};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::TlsConnector;
 use volga::{
-    App, Json, ShutdownHandle,
+    App, Json,
     http::{
         ClientScheme, HeaderMap, HttpRequest,
         sse::{EndReason, Hub, Message, Resume, Sse},
     },
     ok, sse,
-    tls::Tls,
 };
 
 use super::support::{PATIENCE, read_to_end_of, soon};
-
-/// A self-signed certificate for `localhost`, and its key.
-struct Pair {
-    certificate: String,
-    key: String,
-}
+use super::tls_support::{Pair, run};
 
 impl Pair {
-    fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
-    }
-
-    fn tls(&self) -> Tls {
-        Tls::pem(&self.certificate, &self.key)
-    }
-
     fn client_config(&self) -> rustls::ClientConfig {
         let mut roots = RootCertStore::empty();
-        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes());
-        roots.add(certificate.unwrap()).unwrap();
+        roots.add(self.der()).unwrap();
         rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -58,7 +38,7 @@ impl Pair {
             .with_no_client_auth()
     }
 
-    async fn connect(&self, address: SocketAddr) -> Client {
+    async fn connect_http3(&self, address: SocketAddr) -> Client {
         let mut config = self.client_config();
         config.alpn_protocols = vec![b"h3".to_vec()];
         let config = QuicClientConfig::try_from(config).unwrap();
@@ -145,19 +125,6 @@ async fn read_to_end_of_stream(stream: &mut ClientStream) -> String {
     read
 }
 
-struct Running {
-    addresses: Vec<SocketAddr>,
-    shutdown: ShutdownHandle,
-    end: JoinHandle<std::io::Result<()>>,
-}
-
-async fn run(app: App) -> Running {
-    let (app, shutdown) = app.without_greeter().with_shutdown();
-    let app = app.listen().await.unwrap();
-    let addresses = app.addresses().iter().map(|address| address.tcp().unwrap()).collect();
-    Running { addresses, shutdown, end: tokio::spawn(app.run()) }
-}
-
 mod seed {
     const CERTIFICATE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/seed-http3-certificate.pem");
     const KEY: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/seed-http3-key.pem");
@@ -192,7 +159,7 @@ async fn the_seed_program_streams_over_http3() {
         assert!(start.elapsed() < PATIENCE);
         tokio::task::yield_now().await;
     }
-    let mut client = pair.connect(address).await;
+    let mut client = pair.connect_http3(address).await;
     let (_, mut stream) = client.send(Request::get("https://localhost/events"), "").await;
     let mut text = String::new();
     while text.matches("data: Hello, world!\n\n").count() < 2 {
@@ -212,7 +179,7 @@ async fn one_port_serves_tcp_and_udp_on_each_loopback_address_and_tcp_announces_
     let (https, plain) = running.addresses.split_at(running.addresses.len() - 1);
     assert!(!https.is_empty());
     for &address in https {
-        let (response, text) = pair.connect(address).await.get("/").await;
+        let (response, text) = pair.connect_http3(address).await.get("/").await;
         assert_eq!(text, "HTTP/3.0 https", "{address}");
         assert!(!response.headers().contains_key("alt-svc"), "the client is here already");
         let expect = format!("\r\nalt-svc: h3=\":{}\"; ma=86400\r\n", address.port());
@@ -247,7 +214,7 @@ async fn routes_arguments_limits_and_errors_are_the_same() {
     });
     app.map_get("/panic", || -> String { panic!("on purpose") });
     let running = run(app).await;
-    let mut client = pair.connect(running.addresses[0]).await;
+    let mut client = pair.connect_http3(running.addresses[0]).await;
     for (path, body, status, text) in [
         ("/teas/7", r#"{"name":"sencha"}"#, 200, "7 sencha Some(\"test\")"),
         ("/teas/x", r#"{"name":"sencha"}"#, 400, ""),
@@ -279,7 +246,7 @@ async fn an_event_stream_resumes_and_ends_with_its_farewell() {
     });
     let counters = app.counters();
     let running = run(app).await;
-    let mut client = pair.connect(running.addresses[0]).await;
+    let mut client = pair.connect_http3(running.addresses[0]).await;
     let (response, mut stream) = client.send(Request::get("https://localhost/events"), "").await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     hub.publish("news", Message::new().data("one")).unwrap();
@@ -319,7 +286,7 @@ async fn a_client_that_leaves_a_quiet_stream_is_noticed() {
     });
     let counters = app.counters();
     let running = run(app).await;
-    let mut client = pair.connect(running.addresses[0]).await;
+    let mut client = pair.connect_http3(running.addresses[0]).await;
     let (_, mut left) = client.send(Request::get("https://localhost/events"), "").await;
     read_until(&mut left, "data: first").await;
     let (_, mut stays) = client.send(Request::get("https://localhost/events"), "").await;

@@ -5,16 +5,15 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Instant};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    pki_types::{PrivateKeyDer, ServerName, pem::PemObject},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    task::JoinHandle,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use volga::{
-    App, ShutdownHandle,
+    App,
     http::{ClientCertificate, ClientScheme, HttpRequest},
     ok,
     test::TestClient,
@@ -22,27 +21,9 @@ use volga::{
 };
 
 use super::support::{PATIENCE, ask, read_to_end_of, soon};
-
-/// A self-signed certificate for `localhost`, and its key.
-struct Pair {
-    certificate: String,
-    key: String,
-}
-
-fn pair() -> Pair {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    Pair { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
-}
+use super::tls_support::{Pair, run};
 
 impl Pair {
-    fn tls(&self) -> Tls {
-        Tls::pem(&self.certificate, &self.key)
-    }
-
-    fn der(&self) -> CertificateDer<'static> {
-        CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()
-    }
-
     /// Connects, with a certificate of the client's own or without.
     async fn connect(&self, address: SocketAddr, own: Option<&Pair>) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
@@ -73,20 +54,6 @@ impl Pair {
     }
 }
 
-/// A running app with its TCP addresses, in the order of its listeners.
-struct Running {
-    addresses: Vec<SocketAddr>,
-    shutdown: ShutdownHandle,
-    end: JoinHandle<std::io::Result<()>>,
-}
-
-async fn run(app: App) -> Running {
-    let (app, shutdown) = app.without_greeter().with_shutdown();
-    let app = app.listen().await.unwrap();
-    let addresses = app.addresses().iter().map(|address| address.tcp().unwrap()).collect();
-    Running { addresses, shutdown, end: tokio::spawn(app.run()) }
-}
-
 mod seed {
     const CERTIFICATE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/seed-certificate.pem");
     const KEY: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/seed-key.pem");
@@ -111,7 +78,7 @@ fn the_seed_program_needs_one_line_more_for_https() {
 
 #[tokio::test]
 async fn the_seed_program_streams_over_https() {
-    let pair = pair();
+    let pair = Pair::new();
     let (certificate, key) = (pair.certificate.clone(), pair.key.clone());
     let program = std::thread::spawn(move || seed::run(&certificate, &key));
     let address = "127.0.0.1:7443".parse().unwrap();
@@ -134,7 +101,7 @@ async fn the_seed_program_streams_over_https() {
 
 #[tokio::test]
 async fn one_app_serves_with_and_without_tls_and_redirects_from_another_port() {
-    let pair = pair();
+    let pair = Pair::new();
     let mut app = App::new()
         .bind("127.0.0.1:0")
         .with_tls(pair.tls())
@@ -190,7 +157,7 @@ async fn wrong_certificates_are_an_error_of_the_start_that_names_the_file() {
 
 #[tokio::test]
 async fn handlers_learn_who_the_client_is() {
-    let [server, client] = [pair(), pair()];
+    let [server, client] = [Pair::new(), Pair::new()];
     let roots = ClientRoots::pem(&client.certificate);
     let mut app =
         App::new().bind("127.0.0.1:0").with_tls(server.tls().request_client_certificates(roots));
@@ -212,7 +179,7 @@ async fn handlers_learn_who_the_client_is() {
 
 #[tokio::test]
 async fn browsers_are_told_to_stay_on_https_where_that_does_no_harm() {
-    let pair = pair();
+    let pair = Pair::new();
     let mut app = App::new()
         .bind("127.0.0.1:0")
         .with_tls(pair.tls())

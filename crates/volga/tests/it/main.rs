@@ -66,6 +66,7 @@ mod test_client;
 mod texts_and_bodies;
 #[path = "../../../volga-http/tests/it/tls_relay.rs"]
 mod tls_relay;
+mod tls_support;
 mod tracing;
 mod under_hyper;
 mod upstream_bodies;

@@ -1,4 +1,4 @@
-//! `Relay`: what a shared hub asks of the engine behind it.
+//! `Relay`: the requests of a shared hub to the engine behind it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,9 +14,11 @@ use crate::hub::topic::key_table::KeyChange;
 /// A future of a [`Relay`].
 pub type RelayFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What a shared hub asks of the engine behind it. A crate that connects an engine implements it.
+/// The requests of a shared hub to the engine behind it. A crate that connects an engine implements
+/// this trait.
 ///
-/// What comes out of the engine goes into the hub by the [`Feed`](crate::hub::Feed).
+/// The adapter passes the messages of the engine to the hub through the
+/// [`Feed`](crate::hub::Feed).
 pub trait Relay: Send + Sync + 'static {
     /// Appends messages to the engine's log, in this order. Returns one result for each of them.
     ///
@@ -52,7 +54,7 @@ impl Append {
         &self.topic
     }
 
-    /// What the message means for the keys of its topic.
+    /// The change that the message makes to the keys of its topic.
     #[must_use]
     pub fn key(&self) -> KeyChange<'_> {
         self.key.as_change()

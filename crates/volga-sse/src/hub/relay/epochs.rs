@@ -18,7 +18,7 @@ struct Epoch {
     id: u64,
     /// The hub's number of the epoch's number 0.
     base: u64,
-    /// What came after this number did not last. `u64::MAX` for the current epoch.
+    /// Messages after this number did not last. `u64::MAX` for the current epoch.
     through: u64,
     /// The base of the epoch after which nothing of this one is missing.
     lost_through: u64,

@@ -41,7 +41,7 @@ pub struct Feed {
     clock: (SystemTime, Moment),
     /// The time of the last message. Messages do not get younger in the order of the log.
     last_at: Moment,
-    /// What takes effect with the next call, so that snapshots can be handed in before.
+    /// The changes that take effect with the next call, so that snapshots can be passed in before.
     pending: Option<Pending>,
     /// The topics whose values another snapshot has changed since an epoch is about to begin. Their
     /// readers are told with the start of the epoch.

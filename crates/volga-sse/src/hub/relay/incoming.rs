@@ -1,4 +1,4 @@
-//! What a feed takes in.
+//! The messages and values that a feed takes.
 
 use std::time::SystemTime;
 
@@ -18,9 +18,9 @@ pub struct Incoming<'a> {
     pub at: Option<SystemTime>,
     /// The name of its topic.
     pub topic: &'a [u8],
-    /// What the message means for the keys of its topic.
+    /// The change that the message makes to the keys of its topic.
     pub key: KeyChange<'a>,
-    /// What [`Append::payload`](crate::hub::Append::payload) was.
+    /// The bytes of [`Append::payload`](crate::hub::Append::payload).
     pub payload: &'a [u8],
 }
 
@@ -32,6 +32,6 @@ pub struct SnapshotEntry<'a> {
     pub key: &'a str,
     /// Where the message is in the engine's log, which may have dropped it since.
     pub position: Position,
-    /// What [`Append::payload`](crate::hub::Append::payload) was.
+    /// The bytes of [`Append::payload`](crate::hub::Append::payload).
     pub payload: &'a [u8],
 }

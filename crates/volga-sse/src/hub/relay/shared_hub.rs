@@ -1,4 +1,4 @@
-//! What the handles of a shared hub have in common beyond those of other hubs.
+//! The state that only the handles of a shared hub have in common.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::hub::relay::tail_query::TailQuery;
 use crate::hub::relay::waiters::Waiters;
 use crate::hub::sync::{AtomicU64, Ordering, RwLock, read, write};
 
-/// What the handles of a shared hub have in common. Only the feed changes it.
+/// The state that the handles of a shared hub have in common. Only the feed changes it.
 pub(crate) struct SharedHub {
     pub(crate) relay: Arc<dyn Relay>,
     epochs: RwLock<EpochTable>,
@@ -100,7 +100,7 @@ impl SharedHub {
     /// Must be called before the horizon advances past the number.
     pub(crate) fn set_lost_by_all(&self, number: u64) {
         self.lost_by_all.fetch_max(number, Ordering::Release);
-        // What the engine did not hold when this node started is no loss of this node.
+        // This node has not lost the messages that the engine did not hold when the node started.
         if self.state() != RelayState::Starting {
             self.losses.fetch_add(1, Ordering::Relaxed);
         }

@@ -47,7 +47,7 @@ impl Wake for WakeAll {
     }
 }
 
-/// What one client waits for.
+/// The question for the end of the log that one client waits for.
 #[derive(Debug, Default)]
 pub(crate) struct TailTicket {
     /// The first question whose answer is recent enough for the client.

@@ -40,7 +40,7 @@ pub(crate) struct HubState {
     pub(crate) settings: HubSettings,
     /// The epoch of a hub without a relay.
     epoch: u64,
-    /// What a shared hub has beyond that.
+    /// The further state of a shared hub.
     pub(crate) shared: Option<Arc<SharedHub>>,
     pub(crate) clock: HubClock,
     /// The greatest number for which all messages up to it are in their logs.
@@ -137,21 +137,7 @@ impl HubState {
         message: Message,
         key: KeyChange<'_>,
     ) -> Result<Position, PublishError> {
-        check_name(topic, self.settings.max_topic_name)?;
-        self.check_key(key)?;
-        let message = self.prepare(message, self.next_position()?)?;
-        let now = self.clock.now();
-        let mut locked = self.lock();
-        let topic = self.open_topic(&mut locked, topic, key, now)?;
-        locked.last_number += 1;
-        let number = locked.last_number;
-        let patterns = self.append(&mut locked, &topic, message, key, now);
-        self.advance_horizon(&locked, &[(&topic, number)]);
-        drop(locked);
-        topic.readers.wake();
-        patterns.iter().for_each(|patterns| patterns.wake());
-        self.catch_up(now);
-        Ok(self.position(number))
+        self.publish_unless_done(topic, message, key, None)
     }
 
     /// Publishes a message, unless one was published with the same retry key.
@@ -162,18 +148,32 @@ impl HubState {
         key: KeyChange<'_>,
         retry_key: &Arc<str>,
     ) -> Result<Position, PublishError> {
+        self.publish_unless_done(topic, message, key, Some(retry_key))
+    }
+
+    // Always inlined, so that publishing without a retry key does not check for one.
+    #[inline(always)]
+    fn publish_unless_done(
+        &self,
+        topic: &str,
+        message: Message,
+        key: KeyChange<'_>,
+        retry_key: Option<&Arc<str>>,
+    ) -> Result<Position, PublishError> {
         check_name(topic, self.settings.max_topic_name)?;
         self.check_key(key)?;
         let message = self.prepare(message, self.next_position()?)?;
         let now = self.clock.now();
         let mut locked = self.lock();
-        if let Some(number) = locked.retry_keys.find(retry_key, now) {
+        if let Some(number) = retry_key.and_then(|key| locked.retry_keys.find(key, now)) {
             return Ok(self.position(number));
         }
         let topic = self.open_topic(&mut locked, topic, key, now)?;
         locked.last_number += 1;
         let number = locked.last_number;
-        locked.retry_keys.note(retry_key, number, now);
+        if let Some(retry_key) = retry_key {
+            locked.retry_keys.note(retry_key, number, now);
+        }
         let patterns = self.append(&mut locked, &topic, message, key, now);
         self.advance_horizon(&locked, &[(&topic, number)]);
         drop(locked);

@@ -27,7 +27,7 @@ pub(crate) struct EpochStart {
     pub(crate) ended_at: Option<Position>,
 }
 
-/// What became of a snapshot.
+/// The result of a snapshot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum SnapshotOutcome {
     /// The hub has taken messages after it.
@@ -37,7 +37,7 @@ pub(crate) enum SnapshotOutcome {
     Same,
 }
 
-/// What readers are woken for once the hub's lock is released.
+/// The readers to wake once the hub's lock is released.
 #[derive(Default)]
 struct Changes {
     topics: Vec<(Arc<Topic>, u64)>,
@@ -92,7 +92,7 @@ impl HubState {
         }
         let kept = start.ended_at.and_then(|ended_at| shared.number_of(ended_at));
         let after_kept = kept.unwrap_or(locked.last_number).saturating_add(1);
-        // What waits for earlier messages lasted only up to the end of the epoch.
+        // Of the messages that wait for earlier ones, those up to the end of the epoch lasted.
         drop(locked.reorder_buffer.0.split_off(&after_kept));
         self.append_in_order(shared, &mut locked, kept.unwrap_or(0), now, &mut changes);
         locked.reorder_buffer.0.clear();

@@ -3,7 +3,7 @@
 //! | module | content |
 //! |---|---|
 //! | `subscribe`, `arguments` | a subscription before it opens |
-//! | `start`, `opening` | how it begins |
+//! | `start`, `opening`, `parts` | how it begins |
 //! | `waiting` | it waits for its node |
 //! | `topics` | the topics that it reads |
 //! | `unsubscribe` | how it ends |
@@ -23,6 +23,7 @@ pub(crate) mod frame_cache;
 mod gaps;
 pub(crate) mod opening;
 pub(crate) mod pacer;
+pub(crate) mod parts;
 mod reading;
 pub(crate) mod start;
 pub(crate) mod subscribe;
@@ -42,8 +43,9 @@ use crate::codec::position::Position;
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::subscription::delivery::Delivery;
-use crate::hub::subscription::opening::{Opening, SubscriptionParts};
+use crate::hub::subscription::opening::Opening;
 use crate::hub::subscription::pacer::Pacer;
+use crate::hub::subscription::parts::SubscriptionParts;
 use crate::hub::subscription::topics::SubscribedTopics;
 use crate::hub::subscription::waiting::{WaitOutcome, Waiting};
 use crate::hub::sync::Ordering;

@@ -111,7 +111,7 @@ impl Subscription {
         {
             self.drop_backlog();
             self.subscriber.set_cursor(lost);
-            // What it was to be told of before is part of the same gap.
+            // A gap that it has not been told of yet becomes part of this one.
             let opening = match self.opening.as_deref() {
                 Some(Opening::Unknown { start, .. }) => Opening::Unknown { lost, start: *start },
                 Some(Opening::Returning { after: before, .. }) => {

@@ -22,7 +22,7 @@ pub(crate) enum ResumePoint {
     Unknown,
 }
 
-/// What a client asks for when it subscribes.
+/// The start that a client asks for when it subscribes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StartRequest {
     pub(crate) resume: ResumePoint,
@@ -33,7 +33,7 @@ pub(crate) struct StartRequest {
 /// How a subscription starts.
 pub(crate) struct StartPoint {
     pub(crate) cursor: u64,
-    /// What it does before the cursor advances normally.
+    /// The steps before the cursor advances normally.
     pub(crate) opening: Option<Opening>,
     /// The client may not see messages up to this number.
     pub(crate) floor: u64,
@@ -126,7 +126,7 @@ impl StartRequest {
         before: u64,
         topics: &[Arc<Topic>],
     ) -> (u64, Option<Opening>) {
-        // What the client has, and up to where nothing is to come for it.
+        // The last number that the client has, and the number after which it reads on.
         let resumed = match *place {
             ResumePlace::After(after) => Some((after, after)),
             ResumePlace::RolledBack { kept, lost } => Some((kept, lost)),

@@ -12,7 +12,7 @@ use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
 use crate::hub::state::locked_state::PatternIdentity;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::arguments::ResumeFrom;
-use crate::hub::subscription::opening::SubscriptionParts;
+use crate::hub::subscription::parts::SubscriptionParts;
 use crate::hub::subscription::start::{ResumePoint, StartPoint, StartRequest};
 use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
 use crate::hub::subscription::waiting::Waiting;

@@ -15,7 +15,7 @@ use crate::hub::state::hub_state::HubState;
 use crate::hub::subscription::start::{ResumePoint, StartRequest};
 use crate::stream::heartbeat::due;
 
-/// What a subscription waits for before it starts.
+/// A subscription that waits until its node can serve the client.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) request: StartRequest,

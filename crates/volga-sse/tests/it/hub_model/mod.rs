@@ -23,6 +23,8 @@ use volga_sse::{
     },
 };
 
+use crate::seeded::{Random, Seed};
+
 const RUNS: u64 = 200;
 const STEPS: usize = 400;
 const CLIENTS: usize = 6;
@@ -30,38 +32,6 @@ const TOPICS: [&str; 9] = ["a", "b", "o.1", "o.2", "o.3.x", "o.3.y", "k.1", "k.2
 const FILTERS: [&str; 12] =
     ["a", "b", "o.1", "o.2", "o.*", "o.>", "o.*.x", ">", "k.1", "k.2", "k.*", "*.1"];
 const KEYS: [&str; 4] = ["p", "q", "r", "s"];
-
-/// A small generator (SplitMix64). A seed gives the same numbers on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
-
-/// Prints the seed if the run fails.
-struct Seed(u64);
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("this run again: VOLGA_SEED={}", self.0);
-        }
-    }
-}
 
 struct Client {
     knowledge: Knowledge,

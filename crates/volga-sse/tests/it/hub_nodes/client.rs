@@ -10,7 +10,7 @@ use volga_sse::{
 
 use super::engine::{Entry, Log};
 
-/// What a client has received, in order.
+/// The messages and gaps that a client has received, in order.
 #[derive(Debug)]
 enum Received {
     /// A message with an ID.
@@ -31,7 +31,7 @@ pub(super) struct Client {
     /// Where it has started. It has to get everything after that.
     first: Option<Position>,
     received: Vec<Received>,
-    /// What a page shows: the newest message of each key of each topic.
+    /// The content of a page: the newest message of each key of each topic.
     picture: BTreeMap<(String, String), String>,
 }
 

@@ -13,7 +13,8 @@ use volga_sse::{
     },
 };
 
-use super::{MAX_REORDERED, Random};
+use super::MAX_REORDERED;
+use crate::seeded::Random;
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -46,7 +47,7 @@ impl Entry {
     }
 }
 
-/// What an engine has.
+/// The state of an engine.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     /// Everything that lasts, also what was trimmed.
@@ -57,7 +58,7 @@ pub(super) struct Log {
     epochs: Vec<(u64, Option<Position>)>,
     /// Everything that was ever acknowledged.
     pub(super) acknowledged: Vec<Entry>,
-    /// What lasted until the engine began empty.
+    /// The messages that the engine had before it began empty.
     pub(super) emptied: BTreeSet<Position>,
     receipts: HashMap<String, Receipt>,
     /// The next calls of `append` that lose their connection, and whether they append before.

@@ -22,6 +22,8 @@ use volga_sse::{
     hub::{Hub, HubBuilder, SendError},
 };
 
+use crate::seeded::{Random, Seed};
+
 const RUNS: u64 = 400;
 const STEPS: usize = 120;
 const NODES: usize = 3;
@@ -32,38 +34,6 @@ const TOPICS: [&str; 6] = ["a", "b", "o.1", "o.2", "k.1", "k.2"];
 const FILTERS: [&[&str]; 8] =
     [&["a"], &["b"], &["a", "b"], &["o.*"], &[">"], &["k.1"], &["k.*"], &["o.1", "k.2", "a"]];
 const KEYS: [&str; 3] = ["p", "q", "r"];
-
-/// A small generator (SplitMix64). A seed gives the same numbers on every machine.
-pub(crate) struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
-
-/// Prints the seed if the run fails.
-struct Seed(u64);
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("this run again: VOLGA_SEED={}", self.0);
-        }
-    }
-}
 
 fn builder() -> HubBuilder {
     let keyed = Hub::builder().keyed("k.*", KEYS.len()).expect("a pattern");

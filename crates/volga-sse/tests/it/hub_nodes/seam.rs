@@ -1,4 +1,4 @@
-//! What a feed brings, call by call.
+//! The effects of a feed, call by call.
 
 use std::{
     future::Future,
@@ -20,7 +20,7 @@ use crate::hub_support::Wakes;
 /// The order in which a hub gets the messages of its source. Each message comes a few places early
 /// or late, and some come twice.
 fn disorder(seed: u64, last: u64) -> Vec<u64> {
-    let mut random = super::Random(seed);
+    let mut random = crate::seeded::Random(seed);
     let mut next = move |end: u64| random.below(end as usize) as u64;
     let mut all: Vec<(u64, u64)> = Vec::new();
     for number in 1..=last {

@@ -1,0 +1,31 @@
+//! The values that a subscription is built from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::hub::policy::Policy;
+use crate::hub::state::hub_state::HubState;
+use crate::hub::subscription::opening::Opening;
+use crate::hub::subscription::topics::SubscribedTopics;
+use crate::hub::subscription::waiting::Waiting;
+use crate::hub::topic::subscriber::Subscriber;
+
+/// The values that a subscription is built from.
+pub(crate) struct SubscriptionParts {
+    pub(crate) hub: Arc<HubState>,
+    pub(crate) subscriber: Arc<Subscriber>,
+    pub(crate) topics: SubscribedTopics,
+    pub(crate) policy: Policy,
+    /// Zero means that there is no minimum.
+    pub(crate) pace: Duration,
+    pub(crate) opening: Option<Opening>,
+    /// The client first gets an ID if nothing is there for it.
+    pub(crate) needs_first_id: bool,
+    /// The client may not see messages up to this number.
+    pub(crate) floor: u64,
+    /// The entry that makes its identity present in the topics that its patterns match.
+    pub(crate) present_by_pattern: Option<u32>,
+    pub(crate) identity: Option<(Arc<str>, u32)>,
+    /// What it waits for before it starts.
+    pub(crate) waiting: Option<Waiting>,
+}
