@@ -7,6 +7,7 @@ use volga_relay_redis::RedisHub;
 use volga_sse::hub::{Delivery, Hub, HubBuilder, Receipt, RelayState, Subscription};
 use volga_sse::{Message, Position};
 
+use crate::oracle::Received;
 use crate::redis_server::{PATIENCE, RedisServer};
 
 /// A node with the default settings.
@@ -89,6 +90,34 @@ pub(crate) async fn next_gap(subscription: &mut Subscription) -> (Option<Positio
                 let wire = std::str::from_utf8(message.as_bytes()).expect("text");
                 assert!(!wire.contains("data: "), "{wire}");
             }
+        }
+    }
+}
+
+/// Everything up to a position.
+pub(crate) async fn receive_through(
+    subscription: &mut Subscription,
+    last: Position,
+) -> Vec<Received> {
+    let mut received = Vec::new();
+    loop {
+        received.extend(as_received(next(subscription).await));
+        if let Some(Received::Message { position, .. }) = received.last()
+            && *position >= last
+        {
+            return received;
+        }
+    }
+}
+
+/// `None` for the message that gives a new client an ID and nothing else.
+pub(crate) fn as_received(delivery: Delivery) -> Option<Received> {
+    match delivery {
+        Delivery::Gap(gap) => Some(Received::Gap { after: gap.after(), through: gap.through() }),
+        Delivery::Message(message) => {
+            let wire = std::str::from_utf8(message.as_bytes()).expect("text").to_owned();
+            let text = wire.lines().find_map(|line| line.strip_prefix("data: "))?.to_owned();
+            Some(Received::Message { position: message.position().expect("a position"), text })
         }
     }
 }
