@@ -242,8 +242,8 @@ impl Drop for Sent {
     }
 }
 
-/// The receiving half of a request. quinn gives it up if it is dropped before its end. (`stop_sending`
-/// of `h3-quinn` panics while a read waits.)
+/// The receiving half of a request. quinn gives it up if it is dropped before its end, and
+/// `stop_sending` of `h3-quinn` panics while a read waits.
 struct Received {
     stream: RequestStream<h3_quinn::RecvStream, Bytes>,
     is_over: bool,
