@@ -8,13 +8,14 @@
 //!
 //! `cargo xtask compat` runs this program, which also writes the tables of the guide page "What
 //! clients do". With the argument `proxies` it measures proxies instead (see `proxies`), and with
-//! `tls` it lets foreign programs look at an app with HTTPS (see `tls`). With `web` it tests forms
-//! and files (see `web`).
+//! `tls` it lets foreign programs look at an app with HTTPS (see `tls`), and with `http3` foreign
+//! clients speak HTTP/3 with one (see `http3`). With `web` it tests forms and files (see `web`).
 
 mod chat;
 mod corpus;
 mod departures;
 mod encoders;
+mod http3;
 mod outcome;
 mod page;
 mod program;
@@ -39,6 +40,7 @@ enum Subject {
     Clients,
     Proxies,
     Tls,
+    Http3,
     Web,
 }
 
@@ -59,6 +61,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         Subject::Clients => clients(page).await,
         Subject::Proxies => proxies::run(page).await,
         Subject::Tls => tls::run().await,
+        Subject::Http3 => http3::run().await,
         Subject::Web => web::run().await,
     }
 }
@@ -127,9 +130,12 @@ fn add(outcomes: &mut Vec<Outcome>, outcome: Outcome) {
 fn arguments() -> Result<(Subject, Page), String> {
     let mut args: Vec<_> = env::args().skip(1).collect();
     let mut subject = Subject::Clients;
-    for (name, other) in
-        [("proxies", Subject::Proxies), ("tls", Subject::Tls), ("web", Subject::Web)]
-    {
+    for (name, other) in [
+        ("proxies", Subject::Proxies),
+        ("tls", Subject::Tls),
+        ("http3", Subject::Http3),
+        ("web", Subject::Web),
+    ] {
         if args.first().is_some_and(|first| first == name) {
             args.remove(0);
             subject = other;
@@ -140,8 +146,10 @@ fn arguments() -> Result<(Subject, Page), String> {
         ["--write", page] => Page::Write(page.into()),
         ["--check", page] => Page::Check(page.into()),
         _ => {
-            return Err("usage: volga-compat [proxies | tls | web] [--write PAGE | --check PAGE]"
-                .to_owned());
+            return Err(
+                "usage: volga-compat [proxies | tls | http3 | web] [--write PAGE | --check PAGE]"
+                    .to_owned(),
+            );
         }
     };
     Ok((subject, page))

@@ -105,7 +105,7 @@ impl Server {
 }
 
 /// Runs a program, and returns what it printed. It may exit with another code than 0.
-async fn output(program: &str, args: &[&str]) -> Result<(String, bool), String> {
+pub(crate) async fn output(program: &str, args: &[&str]) -> Result<(String, bool), String> {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);
     for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
@@ -260,7 +260,7 @@ async fn testssl(server: &Server) -> Outcome {
 }
 
 /// The path of a program that `cargo xtask tls` finds.
-fn program(variable: &str) -> Result<String, String> {
+pub(crate) fn program(variable: &str) -> Result<String, String> {
     env::var(variable)
         .ok()
         .filter(|path| !path.is_empty())

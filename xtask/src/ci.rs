@@ -5,6 +5,7 @@
 //! `tidy` instead.
 
 mod long;
+mod over_http3;
 mod summary;
 mod versions;
 
@@ -182,6 +183,14 @@ pub(crate) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "over-http3",
+        claim: "the tests of requests, streams and shutdowns pass over HTTP/3 as well",
+        depth: Depth::Everyday,
+        advice: "`cargo test -p volga-h3 --test over_http3 NAME` repeats one test, for the facade `VOLGA_TEST_HTTP3=1 cargo test -p volga --all-features --test it NAME`",
+        missing_program: |_| None,
+        run: over_http3::run,
+    },
+    Step {
         name: "loom",
         claim: "the hub's synchronisation is right in every possible order of the threads' steps",
         depth: Depth::Everyday,
@@ -291,6 +300,15 @@ pub(crate) const STEPS: &[Step] = &[
         // The step itself skips each program that is missing.
         missing_program: |_| None,
         run: compat::run_tls,
+    },
+    Step {
+        name: "http3",
+        claim: "Chromium, aioquic, niquests and libcurl find no fault in an app with HTTP/3",
+        depth: Depth::Everyday,
+        advice: "compat/src/http3.rs has the app, compat/http3/ the clients",
+        // The step itself skips each client whose program is missing.
+        missing_program: |_| None,
+        run: compat::run_http3,
     },
     Step {
         name: "bench-check",

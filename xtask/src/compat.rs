@@ -83,6 +83,25 @@ pub(crate) fn run_tls(workspace: &Workspace) -> Result<(), Failure> {
     tools::run(&mut look)
 }
 
+/// Lets foreign clients speak HTTP/3 with an app. In CI none of them may be missing.
+///
+/// # Errors
+/// Fails when a client finds a fault. In CI it also fails when a program is missing.
+pub(crate) fn run_http3(workspace: &Workspace) -> Result<(), Failure> {
+    let python = environment(workspace, "compat/http3/requirements.txt", "compat/venv-http3");
+    let mut clients = command(workspace, "run");
+    clients.args(["--", "http3"]);
+    for (name, program) in [
+        ("COMPAT_PYTHON", python),
+        ("COMPAT_NODE", node(workspace)),
+        ("CHROMIUM", programs::chromium()),
+    ] {
+        let program = required_in_ci("a client of HTTP/3", program)?;
+        clients.env(name, program.unwrap_or_default());
+    }
+    tools::run(&mut clients)
+}
+
 /// The path of a program that a package of its name installs.
 fn system_program(name: &str) -> Result<PathBuf, Failure> {
     // Debian has nginx where the PATH of a user may not lead.
@@ -132,13 +151,19 @@ pub(crate) fn node(workspace: &Workspace) -> Result<PathBuf, Failure> {
 
 /// The path of Python in a virtual environment with the packages of `compat/requirements.txt`.
 fn python(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    environment(workspace, "compat/requirements.txt", "compat/venv")
+}
+
+/// The path of Python in a virtual environment with the packages of this list, in this folder below
+/// `target/`.
+fn environment(workspace: &Workspace, list: &str, folder: &str) -> Result<PathBuf, Failure> {
     let system = find_program(&["python3"])
         .ok_or_else(|| Failure::new("python3 is missing: apt-get install python3 python3-venv"))?;
-    let requirements = workspace.root.join("compat/requirements.txt");
+    let requirements = workspace.root.join(list);
     let wanted = fs::read_to_string(&requirements).map_err(|error| {
         Failure::new(format!("cannot read {}: {error}", requirements.display()))
     })?;
-    let environment = workspace.target_dir().join("compat/venv");
+    let environment = workspace.target_dir().join(folder);
     let python = environment.join("bin/python");
     // This file is written last, so an interrupted installation is not taken for a complete one.
     let installed = environment.join("requirements.txt");
@@ -172,9 +197,13 @@ mod tests {
     #[test]
     fn the_page_and_the_lists_of_requirements_exist() {
         let root = Workspace::read().unwrap().root;
-        for path in
-            [PAGE, "compat/requirements.txt", "compat/package-lock.json", "compat/Cargo.lock"]
-        {
+        for path in [
+            PAGE,
+            "compat/requirements.txt",
+            "compat/http3/requirements.txt",
+            "compat/package-lock.json",
+            "compat/Cargo.lock",
+        ] {
             assert!(root.join(path).is_file(), "{path}");
         }
     }

@@ -82,11 +82,12 @@ pub(crate) async fn serve<S: HttpService>(
         called = call(service, request) => called,
         () = &mut stopped => return RequestEnd::Abandoned,
     };
-    match called {
+    let sent = match called {
         Ok(response) => send(response, &method, &mut respond, stopped, &shared).await,
-        Err(ServicePanic) => {
-            return send_status(StatusCode::INTERNAL_SERVER_ERROR, respond, &shared).await;
-        }
+        Err(ServicePanic) => Err(ServicePanic),
+    };
+    if let Err(ServicePanic) = sent {
+        send_status(StatusCode::INTERNAL_SERVER_ERROR, respond, &shared).await;
     }
     rest.discard();
     RequestEnd::Responded
@@ -168,23 +169,25 @@ fn catch_panic<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, ServicePanic
     }
 }
 
-/// Sends a response.
+/// Sends a response. Fails if its body has panicked before the head was sent.
 async fn send<B>(
     response: Response<B>,
     method: &Method,
     respond: &mut ResponseStream,
     stopped: Pin<&mut impl Future<Output = ()>>,
     shared: &SharedConnection,
-) where
+) -> Result<(), ServicePanic>
+where
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
 {
     let (mut head, body) = response.into_parts();
     if head.status.is_informational() {
         // A status of 1xx only announces a response, and the service has no other.
-        return respond.reset(Code::INTERNAL_ERROR);
+        respond.reset(Code::INTERNAL_ERROR);
+        return Ok(());
     }
     let shape = catch_unwind(AssertUnwindSafe(|| (body.is_end_stream(), body.size_hint().exact())));
-    let Ok((is_empty, length)) = shape else { return respond.reset(Code::INTERNAL_ERROR) };
+    let Ok((is_empty, length)) = shape else { return Err(ServicePanic) };
     let length = if is_empty { Some(0) } else { length };
     let has_content = complete_response(&mut head, method, length);
     let sent = async {
@@ -199,6 +202,7 @@ async fn send<B>(
         Err(BodyFault::Send(SendFault::TooLarge)) => respond.reset(Code::INTERNAL_ERROR),
         Err(BodyFault::Body) => respond.fail(shared).await,
     }
+    Ok(())
 }
 
 /// Why the body of a response was not sent to its end.
@@ -229,7 +233,8 @@ where
         respond.room(shared).await?;
         let frame = tokio::select! {
             biased;
-            // The client does not learn what the error says. The application made it, and can report it.
+            // The client does not learn what the error says. The application made it, and can
+            // report it.
             frame = poll_fn(|cx| catch_panic(|| body.as_mut().poll_frame(cx).map_err(drop))) => frame,
             // The client may leave while the body waits for hours.
             () = stopped.as_mut() => return Err(SendFault::Disconnected.into()),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use h3::error::StreamError;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
+use tokio::sync::mpsc;
 use volga_http::{ConnectionInfo, RequestBody, RequestBodyError, Server};
 
 use super::support::{
@@ -282,4 +283,27 @@ async fn a_response_may_begin_before_the_request_ends() {
     }
     within(stream.finish()).await.expect("it is sent");
     assert_eq!(next(&mut stream).await, None);
+}
+
+#[tokio::test]
+async fn a_client_that_resets_its_request_leaves_an_incomplete_body() {
+    let (told, mut results) = mpsc::unbounded_channel();
+    let server = serve(move |request: Request<RequestBody>| {
+        let told = told.clone();
+        // Detached, because the handler is dropped when the client gives up its request.
+        tokio::spawn(async move {
+            let mut body = request.into_body();
+            let first = body.frame().await.expect("data").map(drop);
+            told.send(first).expect("the test waits");
+            told.send(body.collect().await.map(drop)).expect("the test waits");
+        });
+        std::future::pending()
+    });
+    let mut client = Client::connect(server.address).await;
+    let mut stream = client.send(Request::post("https://localhost/")).await;
+    within(stream.send_data("abc".into())).await.expect("it is sent");
+    within(results.recv()).await.expect("a result").expect("data");
+    stream.stop_stream(h3::error::Code::H3_REQUEST_CANCELLED);
+    let error = within(results.recv()).await.expect("a result").expect_err("it has no end");
+    assert!(matches!(error, RequestBodyError::Incomplete(_)), "{error:?}");
 }

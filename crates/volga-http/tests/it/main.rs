@@ -25,6 +25,7 @@ mod timeouts;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_relay;
+mod transport;
 mod tunnels;
 #[cfg(unix)]
 mod unix_socket;

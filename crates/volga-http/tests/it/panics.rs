@@ -9,9 +9,10 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tower_service::Service;
-use volga_http::{LongLivedResponse, RequestBody, Server, bind};
+use volga_http::{LongLivedResponse, RequestBody, Server};
 
 use crate::support::{connect, connect_h2, get, read_to_close, send, within};
+use crate::transport::serving;
 
 /// Where the service or the body of its response panics.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -125,9 +126,8 @@ async fn servers() -> Vec<(Panics, std::net::SocketAddr)> {
     for site in SITES {
         for is_long_lived in [false, true] {
             let panics = Panics { site, is_long_lived };
-            let listener = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
-            let address = listener[0].tcp_addr().expect("a TCP listener");
-            tokio::spawn(Server::new().serve(listener, panics));
+            let (address, serving) = serving(Server::new(), panics).await;
+            tokio::spawn(serving);
             servers.push((panics, address));
         }
     }

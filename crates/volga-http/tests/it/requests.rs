@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use volga_http::{ConnectionInfo, RequestBody, RequestBodyError, Server, bind};
 
 use crate::support::{GET, Running, TestBody, get, read_to_close, read_until, send, within};
+use crate::transport::serving;
 
 #[tokio::test]
 async fn requests_carry_both_addresses() {
@@ -178,9 +179,8 @@ impl tower_service::Service<Request<RequestBody>> for StrictReadiness {
 
 #[tokio::test]
 async fn the_service_is_called_once_it_is_ready() {
-    let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
-    let address = listeners[0].tcp_addr().expect("a TCP socket");
-    let _server = tokio::spawn(Server::new().serve(listeners, StrictReadiness::default()));
+    let (address, serving) = serving(Server::new(), StrictReadiness::default()).await;
+    let _server = tokio::spawn(serving);
     let mut client = tokio::net::TcpStream::connect(address).await.expect("the server listens");
     for _ in 0..2 {
         send(&mut client, GET).await;

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use volga_http::{Drain, DrainOutcome, Listener, LongLivedResponse, RequestBody, Server, bind};
+use volga_http::{Drain, DrainOutcome, Listener, LongLivedResponse, RequestBody, Server};
 
 /// Makes a failing test fail instead of hang. No test depends on how long this is.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
@@ -242,17 +242,8 @@ where
     F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<TestBody>> + Send + 'static,
 {
-    let listeners = bind(([127, 0, 0, 1], 0)).await.expect("a free port");
-    let address = listeners[0].tcp_addr().expect("a TCP socket");
-    #[cfg(feature = "tls")]
-    if crate::tls_relay::is_on() {
-        let (certificate, key) = crate::tls_relay::pem();
-        let tls = volga_http::Tls::pem(certificate, key).load().expect("a pair");
-        let listeners = listeners.into_iter().map(|listener| listener.with_tls(&tls)).collect();
-        let (drain, serving) = serving_on(listeners, server, handler);
-        return (crate::tls_relay::relay(address).await, drain, serving);
-    }
-    let (drain, serving) = serving_on(listeners, server, handler);
+    let (drain, server) = drained_server(server);
+    let (address, serving) = crate::transport::serving(server, Handler(handler)).await;
     (address, drain, serving)
 }
 
@@ -266,11 +257,16 @@ where
     F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<TestBody>> + Send + 'static,
 {
+    let (drain, server) = drained_server(server);
+    (drain, server.serve(listeners, Handler(handler)))
+}
+
+/// The server with the settings of this run of the tests, and the handle to drain it.
+fn drained_server(server: Server) -> (Drain, Server) {
     let drain = Drain::new();
     // All tests run a second time without the direct data path.
     let is_direct = std::env::var_os("VOLGA_TEST_HTTP2_VIA_H2").is_none();
-    let server = server.http2_direct_data(is_direct).drain(drain.clone());
-    (drain, server.serve(listeners, Handler(handler)))
+    (drain.clone(), server.http2_direct_data(is_direct).drain(drain))
 }
 
 pub(crate) async fn connect(address: SocketAddr) -> TcpStream {

@@ -304,6 +304,28 @@ async fn a_client_that_leaves_a_quiet_stream_is_noticed() {
     assert_eq!(*ends.lock().unwrap(), [EndReason::ClientLeft, EndReason::ClientLeft]);
 }
 
+/// A listener that exists already may be one of systemd.
+#[tokio::test]
+async fn next_to_a_tcp_listener_that_exists_already_the_app_opens_udp_itself() {
+    let pair = Pair::new();
+    let (listener, address) = loop {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // Another process may have the UDP port of this number.
+        if std::net::UdpSocket::bind(address).is_ok() {
+            break (listener, address);
+        }
+    };
+    let (mut app, shutdown) = App::new().without_greeter().with_shutdown();
+    app = app.with_tls(pair.tls()).with_http3();
+    app.map_get("/", || ok!("hello"));
+    let end = tokio::spawn(app.run_with_listener(listener));
+    assert_eq!(pair.connect_http3(address).await.get("/").await.1, "hello");
+    assert!(pair.ask_over_tcp(address, "GET /").await.contains("\r\nalt-svc: h3="));
+    shutdown.shutdown();
+    soon("the end", end).await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn http3_without_tls_is_an_error_of_the_start() {
     let app = App::new().bind("127.0.0.1:0").without_error_line().with_http3();

@@ -29,6 +29,8 @@ mod half_close;
 mod health;
 mod html;
 mod http3;
+#[path = "../../../volga-h3/tests/over_http3/gateway.rs"]
+mod http3_gateway;
 mod https;
 mod hub_cuts;
 mod hub_errors;

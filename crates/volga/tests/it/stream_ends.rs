@@ -12,7 +12,9 @@ use volga::{
     sse, sse_stream,
 };
 
-use super::support::{ask, data2, get2, http2, read_to_end, read_until, run_app, send, soon};
+use super::support::{
+    ask, data2, get2, http2, is_over_http3, read_to_end, read_until, run_app, send, soon,
+};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -102,10 +104,20 @@ fn channel() -> (mpsc::UnboundedSender<Message>, stream::BoxStream<'static, Mess
     (sender, stream::poll_fn(move |cx| receiver.poll_recv(cx)).boxed())
 }
 
+/// A body without the sizes of its chunks, which may begin in the middle of a message.
+fn without_chunk_sizes(text: &str) -> String {
+    let is_size = |piece: &&str| piece.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.split("\r\n").filter(|piece| piece.len() > 8 || !is_size(piece)).collect()
+}
+
 #[tokio::test]
 async fn what_is_ready_at_a_drain_is_sent_or_the_end_is_a_cut_that_is_told() {
     // The last count is more than a closing stream sends.
     for count in [1_usize, 24, 255, 1_000, 30_000] {
+        if is_over_http3() && count > 1_000 {
+            // The reset of a stream that is cut overtakes what its client has not read.
+            continue;
+        }
         let (mut app, log) = logged_app();
         let hub = Hub::builder().max_messages(count).max_bytes(usize::MAX).build();
         let (to_channel, channel_messages) = channel();
@@ -157,6 +169,7 @@ async fn what_is_ready_at_a_drain_is_sent_or_the_end_is_a_cut_that_is_told() {
             }
         };
         assert_eq!(block_is_proper, is_whole, "{count} messages");
+        let texts = texts.map(|text| without_chunk_sizes(&text));
         for text in texts.iter().chain([&block_text]) {
             let sent = text.matches("data: ").count();
             assert!(text.contains("retry: "), "a farewell");

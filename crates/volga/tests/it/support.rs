@@ -10,7 +10,7 @@ use tokio::{
 };
 use volga::{App, ShutdownHandle, tls::Tls};
 
-use super::tls_relay;
+use super::{http3_gateway, tls_relay};
 
 /// The time after which a test fails because something is missing. No test measures it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,6 +38,9 @@ pub(crate) async fn run(map: impl FnOnce(&mut App)) -> Running {
 
 /// Runs an app with settings on a port that the system chooses.
 pub(crate) async fn run_app(app: App) -> Running {
+    if is_over_http3() {
+        return run_over_http3(app).await;
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (mut app, shutdown) = app.without_greeter().with_shutdown();
@@ -49,6 +52,26 @@ pub(crate) async fn run_app(app: App) -> Running {
     }
     let end = tokio::spawn(app.run_with_listener(listener));
     Running { address: to_connect, shutdown, end }
+}
+
+/// Whether the requests of this run of the tests come over HTTP/3.
+pub(crate) fn is_over_http3() -> bool {
+    std::env::var_os("VOLGA_TEST_HTTP3").is_some()
+}
+
+/// Runs an app whose requests come over HTTP/3, through a gateway.
+async fn run_over_http3(app: App) -> Running {
+    let (certificate, key) = tls_relay::pem();
+    let app = app.bind("127.0.0.1:0").with_tls(Tls::pem(certificate, key)).with_http3();
+    let (app, shutdown) = app.without_greeter().with_shutdown();
+    let app = app.listen().await.unwrap();
+    let gateway = http3_gateway::start(app.addresses()[0].tcp().unwrap(), certificate).await;
+    let address = gateway.address;
+    let end = tokio::spawn(async move {
+        let _gateway = gateway;
+        app.run().await
+    });
+    Running { address, shutdown, end }
 }
 
 /// Sends a request with this first line over HTTP/1.1.
