@@ -5,19 +5,15 @@
 //! tests.
 
 use std::convert::Infallible;
-use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::sync::{Arc, OnceLock};
-use std::task::Poll;
+use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 use volga_core::{
-    BodyErrorReporter, BoxFuture, Description, Error, Handler, HandlerArgs, HttpBody, HttpResult,
-    IntoResponse, PartsArgs, RequestParts,
+    BoxFuture, Description, Error, Handler, HandlerArgs, HttpBody, HttpResult, IntoResponse,
+    PartsArgs, RequestParts,
 };
 use volga_http::TunnelOffer;
 use volga_ws::{
@@ -26,6 +22,7 @@ use volga_ws::{
 };
 
 use super::handler::SocketHandler;
+use crate::late_report::{LateReport, catch_panic};
 
 /// A function for a WebSocket as a handler of requests.
 pub(super) struct SocketEndpoint<H> {
@@ -115,7 +112,7 @@ where
             "the server cannot turn this connection into a WebSocket: run the app by `App::run`",
         ));
     };
-    let report = SocketReport::default();
+    let report = LateReport::default();
     let protocol = handshake.protocol().map(ToOwned::to_owned);
     let reporter = report.clone();
     let mut response = offer.accept("websocket", move |stream| async move {
@@ -138,35 +135,15 @@ fn refuse(error: HandshakeError) -> Error {
 }
 
 /// Runs the function, and returns the reason to close the WebSocket with.
-async fn run(
-    function: impl Future<Output = Result<(), Error>>,
-    report: SocketReport,
-) -> CloseReason {
-    let mut function = pin!(function);
-    let result = poll_fn(|cx| {
-        // After a panic the function is not polled again, so no code sees it half changed.
-        match catch_unwind(AssertUnwindSafe(|| function.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await;
-    let error = match result {
-        Ok(Ok(())) => return CloseReason::from(()),
-        Ok(Err(error)) => error,
-        Err(panic) => {
-            let text = panic
-                .downcast_ref::<&str>()
-                .copied()
-                .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            Error::server_error(format!("panic: {}", text.unwrap_or("no message")))
-        }
-    };
-    close_for(&error, &report)
+async fn run(function: impl Future<Output = Result<(), Error>>, report: LateReport) -> CloseReason {
+    match catch_panic(function).await {
+        Ok(()) => CloseReason::from(()),
+        Err(error) => close_for(&error, &report),
+    }
 }
 
 /// The reason to close with after an error, which is reported if it is the server's.
-fn close_for(error: &Error, report: &SocketReport) -> CloseReason {
+fn close_for(error: &Error, report: &LateReport) -> CloseReason {
     let cause = error.cause();
     let is_closed =
         cause.is::<ClosedError>() || matches!(cause.downcast_ref(), Some(JsonError::Closed(_)));
@@ -180,27 +157,6 @@ fn close_for(error: &Error, report: &SocketReport) -> CloseReason {
     if error.status().is_client_error() {
         return CloseReason::new(CloseCode::POLICY_VIOLATION, error.public_message());
     }
-    if let Some(reporter) = report.0.get() {
-        reporter.report(cause);
-    }
+    report.report(cause);
     CloseReason::new(CloseCode::SERVER_ERROR, "the server has failed")
-}
-
-/// Reports the error of a function for a WebSocket. It is an extension of the response to the
-/// handshake, because only there the app can be asked for it.
-#[derive(Clone, Default)]
-pub(crate) struct SocketReport(Arc<OnceLock<BodyErrorReporter>>);
-
-impl SocketReport {
-    pub(crate) fn set(&self, reporter: Option<BodyErrorReporter>) {
-        if let Some(reporter) = reporter {
-            let _ = self.0.set(reporter);
-        }
-    }
-}
-
-impl fmt::Debug for SocketReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SocketReport")
-    }
 }

@@ -72,3 +72,4 @@ mod under_hyper;
 mod upstream_bodies;
 mod validation;
 mod websockets;
+mod webtransport;
