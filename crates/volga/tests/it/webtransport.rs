@@ -25,6 +25,7 @@ use volga::{
     http::webtransport::{
         WebTransport, WebTransportCloseInfo, WebTransportEnd, WebTransportSettings,
     },
+    middleware::{HttpContext, Next},
     ok,
 };
 use wtransport::{
