@@ -2,12 +2,9 @@
 //! WebTransport session.
 
 use std::{
+    any::Any,
     fmt,
-    future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::{Arc, OnceLock},
-    task::Poll,
 };
 
 use volga_core::{BodyErrorReporter, Error};
@@ -37,24 +34,11 @@ impl fmt::Debug for LateReport {
     }
 }
 
-/// Runs a function of the application. A panic becomes a server error.
-pub(crate) async fn catch_panic<T>(
-    function: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    let mut function = pin!(function);
-    let result = poll_fn(|cx| {
-        // After a panic the function is not polled again, so no code sees it half changed.
-        match catch_unwind(AssertUnwindSafe(|| function.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await;
-    result.unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        Err(Error::server_error(format!("panic: {}", text.unwrap_or("no message"))))
-    })
+/// The error of a function that has panicked.
+pub(crate) fn panic_error(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::server_error(format!("panic: {}", text.unwrap_or("no message")))
 }

@@ -44,6 +44,7 @@
 //! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
 //! | [`limits`] | every limit, with its default |
 //! | [`mod@tls`] | HTTPS; all but the header for browsers needs the feature `tls` |
+//! | `http::sse::redis` | a hub that several nodes share; needs the feature `redis` |
 //! | `http::sse::Replies` | replies that outlive their connection; needs the feature `replies` |
 //! | `http::ws` | WebSockets; needs the feature `ws` |
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
@@ -319,6 +320,14 @@ pub mod http {
             DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError, Field,
         };
         pub use volga_sse::{DecodeError, LastEventIdError, ReadError, reconnect};
+
+        /// Several nodes that share a [`Hub`] through Redis. The guide's page "Several nodes" says
+        /// what they promise.
+        #[cfg(feature = "redis")]
+        pub mod redis {
+            pub use crate::exports::redis::RedisHub;
+            pub use volga_relay_redis::{ConnectionError, RedisHubError};
+        }
     }
 }
 
@@ -337,6 +346,11 @@ pub mod limits {
     #[cfg(feature = "http3")]
     pub use volga_h3::limits::*;
     pub use volga_http::limits::*;
+    #[cfg(feature = "redis")]
+    pub use volga_relay_redis::{
+        DEFAULT_MAX_ENTRIES, DEFAULT_MAX_PENDING, DEFAULT_MAX_PENDING_BYTES, DEFAULT_MAX_SEND_WAIT,
+        DEFAULT_REPLICA_WAIT, MAX_RECONNECT_WAIT, MAX_RETRY_KEY, MAX_SILENCE,
+    };
     pub use volga_sse::hub::{
         DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
         DEFAULT_MAX_MESSAGES, DEFAULT_MAX_NODE_WAIT, DEFAULT_MAX_PRESENCE_EVENTS,
@@ -425,6 +439,8 @@ mod guide {
         readme_macros: "../../volga-macros/README.md";
         readme_sse: "../../volga-sse/README.md";
         readme_web: "../../volga-web/README.md";
+        #[cfg(feature = "redis")]
+        readme_relay_redis: "../../volga-relay-redis/README.md";
         #[cfg(feature = "http3")]
         readme_h3: "../../volga-h3/README.md";
         #[cfg(feature = "ws")]
@@ -486,6 +502,8 @@ mod guide {
         keyed_topics: "../../../docs/src/keyed-topics.md";
         presence: "../../../docs/src/presence.md";
         watching_a_hub: "../../../docs/src/watching-a-hub.md";
+        #[cfg(feature = "redis")]
+        several_nodes: "../../../docs/src/several-nodes.md";
         replies: "../../../docs/src/replies.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";

@@ -8,6 +8,8 @@ pub(crate) mod connections;
 pub(crate) mod content;
 pub(crate) mod hub;
 pub(crate) mod identity;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 #[cfg(feature = "replies")]
 pub(crate) mod replies;
 pub(crate) mod responses;

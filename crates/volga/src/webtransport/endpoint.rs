@@ -1,6 +1,15 @@
 //! `SessionEndpoint`: checks a request for a session, extracts the arguments, and accepts it.
 
-use std::{convert::Infallible, io, marker::PhantomData, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    io,
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use http::{HeaderValue, Method, StatusCode, header::ALLOW};
 use volga_core::{
@@ -13,7 +22,7 @@ use volga_h3::{
 };
 
 use super::handler::SessionHandler;
-use crate::late_report::{LateReport, catch_panic};
+use crate::late_report::{LateReport, panic_error};
 
 /// A function for a WebTransport session as a handler of requests.
 pub(super) struct SessionEndpoint<H> {
@@ -104,6 +113,17 @@ where
     });
     response.extensions_mut().insert(report);
     Ok(response.map(|()| HttpBody::empty()))
+}
+
+/// Runs a function of the application. A panic becomes a server error.
+async fn catch_panic<T>(function: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let mut function = pin!(function);
+    poll_fn(|cx| {
+        // After a panic the function is not polled again, so no code sees it half changed.
+        catch_unwind(AssertUnwindSafe(|| function.as_mut().poll(cx)))
+            .unwrap_or_else(|panic| Poll::Ready(Err(panic_error(&*panic))))
+    })
+    .await
 }
 
 /// What to close the session with after an error, which is reported if it is the server's.

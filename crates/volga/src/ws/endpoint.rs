@@ -5,7 +5,6 @@
 //! tests.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -16,13 +15,11 @@ use volga_core::{
     PartsArgs, RequestParts,
 };
 use volga_http::TunnelOffer;
-use volga_ws::{
-    CloseCode, CloseReason, ClosedError, Handshake, HandshakeError, JsonError, WebSocketSettings,
-    serve_protocol,
-};
+use volga_ws::{Handshake, HandshakeError, WebSocketSettings, serve_protocol};
 
+use super::function::{RunSocket, SocketFunction};
 use super::handler::SocketHandler;
-use crate::late_report::{LateReport, catch_panic};
+use crate::late_report::LateReport;
 
 /// A function for a WebSocket as a handler of requests.
 pub(super) struct SocketEndpoint<H> {
@@ -115,13 +112,12 @@ where
     let report = LateReport::default();
     let protocol = handshake.protocol().map(ToOwned::to_owned);
     let reporter = report.clone();
-    let mut response = offer.accept("websocket", move |stream| async move {
+    let mut response = offer.accept("websocket", move |stream| {
         let drain = stream.drain().started();
         // The arguments are dropped with the function, before the tunnel's stream.
-        serve_protocol(stream, &settings, protocol, drain, |socket| {
-            run(handler.run(socket, args), reporter)
-        })
-        .await;
+        RunSocket::new(serve_protocol(stream, &settings, protocol, drain, |socket| {
+            SocketFunction::new(handler.run(socket, args), reporter)
+        }))
     });
     handshake.add_fields(response.headers_mut());
     response.extensions_mut().insert(report);
@@ -132,31 +128,4 @@ fn refuse(error: HandshakeError) -> Error {
     let fields: Vec<_> = error.fields().collect();
     let refusal = Error::new(error.status(), error);
     fields.into_iter().fold(refusal, Error::with_header)
-}
-
-/// Runs the function, and returns the reason to close the WebSocket with.
-async fn run(function: impl Future<Output = Result<(), Error>>, report: LateReport) -> CloseReason {
-    match catch_panic(function).await {
-        Ok(()) => CloseReason::from(()),
-        Err(error) => close_for(&error, &report),
-    }
-}
-
-/// The reason to close with after an error, which is reported if it is the server's.
-fn close_for(error: &Error, report: &LateReport) -> CloseReason {
-    let cause = error.cause();
-    let is_closed =
-        cause.is::<ClosedError>() || matches!(cause.downcast_ref(), Some(JsonError::Closed(_)));
-    if is_closed {
-        // The client has left while the function was sending.
-        return CloseReason::from(());
-    }
-    if let Some(json @ JsonError::Json(_)) = cause.downcast_ref() {
-        return CloseReason::new(json.close_code(), json.to_string());
-    }
-    if error.status().is_client_error() {
-        return CloseReason::new(CloseCode::POLICY_VIOLATION, error.public_message());
-    }
-    report.report(cause);
-    CloseReason::new(CloseCode::SERVER_ERROR, "the server has failed")
 }

@@ -222,6 +222,13 @@ impl Feed {
         self.hub.position(self.hub.horizon())
     }
 
+    /// Whether [`Hub::close`](crate::hub::Hub::close) was called. Then the adapter's task can end,
+    /// because the hub takes nothing in any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.hub.lock().is_closed
+    }
+
     fn put(&self, early: &mut Vec<EarlyMessage>) {
         if !early.is_empty() {
             self.hub.take_in(&self.shared, std::mem::take(early), 0);
