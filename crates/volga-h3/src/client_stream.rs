@@ -8,9 +8,12 @@ use quinn::{ReadError, RecvStream};
 
 use crate::code::Code;
 use crate::frame::{self, FrameReader, Piece};
+use crate::guarded::GuardedRecv;
 use crate::limits::{READ_BYTES, SETTINGS_MAX};
 use crate::settings::ClientSettings;
 use crate::shared_connection::SharedConnection;
+use crate::webtransport::arrivals::ArrivedStream;
+use crate::webtransport::codes;
 use crate::{streams, varint};
 
 /// Reads a stream to its end.
@@ -22,7 +25,7 @@ pub(crate) async fn read(
     mut stream: RecvStream,
     shared: Arc<SharedConnection>,
 ) -> Result<(), Code> {
-    let Some((kind, rest)) = read_type(&mut stream).await else {
+    let Some((kind, rest)) = read_number(&mut stream, Bytes::new()).await else {
         // A stream may end before its type has arrived (RFC 9114, section 6.2).
         return Ok(());
     };
@@ -32,6 +35,9 @@ pub(crate) async fn read(
         streams::QPACK_DECODER => 2,
         // Only a server may push.
         streams::PUSH => return Err(Code::STREAM_CREATION_ERROR),
+        streams::WEBTRANSPORT if shared.sessions.is_some() => {
+            return read_session_stream(stream, rest, &shared).await;
+        }
         _ => {
             // An error means that the stream has ended.
             let _ = stream.stop(Code::STREAM_CREATION_ERROR.into());
@@ -58,22 +64,38 @@ pub(crate) async fn read(
     }
 }
 
-/// Reads the type of a stream, and returns the bytes that have arrived after it.
-async fn read_type(stream: &mut RecvStream) -> Option<(u64, Bytes)> {
-    let mut received = Vec::new();
+/// Hands a stream to its WebTransport session.
+async fn read_session_stream(
+    stream: RecvStream,
+    received: Bytes,
+    shared: &SharedConnection,
+) -> Result<(), Code> {
+    let Some(sessions) = &shared.sessions else { return Ok(()) };
+    let mut recv = GuardedRecv::new(stream, codes::BUFFERED_STREAM_REJECTED);
+    let mut timer = shared.waits.head();
+    let read = tokio::select! {
+        biased;
+        read = read_number(&mut recv, received) => read,
+        () = timer.expired() => None,
+    };
+    // The stream has ended before its session was named, or the client takes too long.
+    let Some((session, rest)) = read else { return Ok(()) };
+    sessions.deliver(session, ArrivedStream { recv, rest, send: None }, &shared.waits).await
+}
+
+/// Reads a number, and returns the bytes that have arrived after it. `received` are the bytes that
+/// have arrived before.
+async fn read_number(stream: &mut RecvStream, mut received: Bytes) -> Option<(u64, Bytes)> {
     loop {
+        if let Some((number, length)) = varint::read(&received) {
+            received.advance(length);
+            return Some((number, received));
+        }
         let chunk = stream.read_chunk(READ_BYTES, true).await.ok()??;
-        if received.is_empty()
-            && let Some((kind, length)) = varint::read(&chunk.bytes)
-        {
-            return Some((kind, chunk.bytes.slice(length..)));
-        }
-        received.extend_from_slice(&chunk.bytes);
-        if let Some((kind, length)) = varint::read(&received) {
-            let mut rest = Bytes::from(received);
-            rest.advance(length);
-            return Some((kind, rest));
-        }
+        received = match received.is_empty() {
+            true => chunk.bytes,
+            false => [&received[..], &chunk.bytes[..]].concat().into(),
+        };
     }
 }
 
@@ -110,7 +132,7 @@ async fn read_control(reader: &mut CriticalStream, shared: &SharedConnection) ->
         let (kind, payload) = match piece {
             Piece::Whole { kind, payload } => (kind, payload),
             Piece::TooLarge { .. } => return Err(Code::EXCESSIVE_LOAD),
-            Piece::Data(_) => return Err(Code::FRAME_UNEXPECTED),
+            Piece::Data(_) | Piece::SessionStream { .. } => return Err(Code::FRAME_UNEXPECTED),
         };
         match kind {
             frame::SETTINGS if !has_settings => {

@@ -1,4 +1,5 @@
-//! The error codes of HTTP/3 and QPACK (RFC 9114, section 8.1, and RFC 9204, section 6).
+//! The error codes of HTTP/3, QPACK and datagrams (RFC 9114, section 8.1, RFC 9204, section 6, and
+//! RFC 9297, section 5.2).
 
 use quinn::VarInt;
 
@@ -7,6 +8,7 @@ use quinn::VarInt;
 pub(crate) struct Code(u32);
 
 impl Code {
+    pub(crate) const DATAGRAM_ERROR: Self = Self(0x33);
     pub(crate) const NO_ERROR: Self = Self(0x100);
     pub(crate) const INTERNAL_ERROR: Self = Self(0x102);
     pub(crate) const STREAM_CREATION_ERROR: Self = Self(0x103);
@@ -23,6 +25,11 @@ impl Code {
     pub(crate) const MESSAGE_ERROR: Self = Self(0x10e);
     pub(crate) const QPACK_DECOMPRESSION_FAILED: Self = Self(0x200);
     pub(crate) const QPACK_ENCODER_STREAM_ERROR: Self = Self(0x201);
+
+    /// A code of an extension.
+    pub(crate) const fn new(code: u32) -> Self {
+        Self(code)
+    }
 }
 
 impl From<Code> for VarInt {

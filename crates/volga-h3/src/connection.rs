@@ -20,6 +20,7 @@ use crate::response_stream::ResponseStream;
 use crate::settings;
 use crate::shared_connection::SharedConnection;
 use crate::varint;
+use crate::webtransport::table::SessionTable;
 
 /// A token that each task of a server carries until its future is dropped.
 pub(crate) type TaskToken = mpsc::Sender<Infallible>;
@@ -40,13 +41,15 @@ pub(crate) async fn serve<S: HttpService>(
     quic: Connection,
     service: S,
     settings: &ServerSettings,
+    has_webtransport: bool,
     token: TaskToken,
 ) {
-    let opening = timeout(settings.handshake_timeout(), open_control(&quic));
+    let opening = timeout(settings.handshake_timeout(), open_control(&quic, has_webtransport));
     let Ok(Some(control)) = opening.await else {
         return quic.close(Code::CLOSED_CRITICAL_STREAM.into(), b"no control stream");
     };
-    let shared = Arc::new(SharedConnection::new(quic, settings.client_waits()));
+    let sessions = has_webtransport.then(|| SessionTable::new(settings));
+    let shared = Arc::new(SharedConnection::new(quic, settings.client_waits(), sessions));
     let driver = Driver {
         shared,
         service,
@@ -65,9 +68,9 @@ pub(crate) async fn serve<S: HttpService>(
 }
 
 /// Opens the server's control stream, and sends the settings on it.
-async fn open_control(quic: &Connection) -> Option<SendStream> {
+async fn open_control(quic: &Connection, has_webtransport: bool) -> Option<SendStream> {
     let mut control = quic.open_uni().await.ok()?;
-    control.write_all(&settings::control_stream_head()).await.ok()?;
+    control.write_all(&settings::control_stream_head(has_webtransport)).await.ok()?;
     Some(control)
 }
 
@@ -122,6 +125,12 @@ impl<S: HttpService> Driver<S> {
                     }
                     Err(_) => return,
                 },
+                datagram = quic.read_datagram(), if self.shared.sessions.is_some() => {
+                    match (datagram, &self.shared.sessions) {
+                        (Ok(datagram), Some(sessions)) => sessions.add_datagram(datagram),
+                        _ => return,
+                    }
+                }
                 Some(ended) = self.requests.join_next() => {
                     idle_since = Instant::now();
                     // A panic when something of the request was dropped has ended it alone.
@@ -148,15 +157,23 @@ impl<S: HttpService> Driver<S> {
 
     /// Begins a request.
     fn accept(&mut self, send: SendStream, recv: RecvStream) {
-        let (mut respond, mut request) = (ResponseStream::new(send), recv);
+        let sessions = self.shared.sessions.as_ref();
+        let mut respond = ResponseStream::new(send);
+        let mut request = RequestStream::new(recv, sessions.is_some());
+        let shared = Arc::clone(&self.shared);
         if self.phase == Phase::Closing {
+            if sessions.is_some_and(|sessions| !sessions.is_empty()) {
+                // The stream may be one of a session that is still open.
+                let serving = request::serve_late(respond, request, shared);
+                self.requests.spawn(tracked(self.token.clone(), serving));
+                return;
+            }
             // The client may send it again on another connection: nothing was done for it.
-            let _ = request.stop(Code::REQUEST_REJECTED.into());
+            request.stop(Code::REQUEST_REJECTED);
             return respond.reset(Code::REQUEST_REJECTED);
         }
-        self.next_stream = self.next_stream.max(u64::from(request.id()) + 4);
-        let (service, shared) = (self.service.clone(), Arc::clone(&self.shared));
-        let serving = request::serve(respond, RequestStream::new(request), service, shared);
+        self.next_stream = self.next_stream.max(request.id() + 4);
+        let serving = request::serve(respond, request, self.service.clone(), shared);
         self.requests.spawn(tracked(self.token.clone(), serving));
     }
 
@@ -167,6 +184,7 @@ impl<S: HttpService> Driver<S> {
                 self.responses += 1;
                 return Ok(());
             }
+            RequestEnd::SessionStream => return Ok(()),
             RequestEnd::Abandoned => 1,
             RequestEnd::AbandonedEarly => volga_http::limits::RESET_WITHOUT_HANDLER,
         };

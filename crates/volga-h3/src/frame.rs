@@ -12,6 +12,9 @@ pub(crate) const SETTINGS: u64 = 0x04;
 pub(crate) const PUSH_PROMISE: u64 = 0x05;
 pub(crate) const GOAWAY: u64 = 0x07;
 pub(crate) const MAX_PUSH_ID: u64 = 0x0d;
+/// The beginning of a bidirectional stream of a WebTransport session. It looks like the header of a
+/// frame, with the ID of the session in place of the length.
+pub(crate) const WEBTRANSPORT_STREAM: u64 = 0x41;
 
 /// The largest header of a frame: its type and its length.
 const HEADER_MAX: usize = 16;
@@ -31,6 +34,8 @@ pub(crate) enum Piece {
     TooLarge { kind: u64 },
     /// A part of the payload of a DATA frame.
     Data(Bytes),
+    /// The stream belongs to this WebTransport session, and has no frames.
+    SessionStream { session: u64 },
 }
 
 /// Cuts the bytes of a stream into frames.
@@ -47,6 +52,18 @@ pub(crate) struct FrameReader {
     state: State,
     /// The largest payload that is collected.
     limit: usize,
+    session_streams: SessionStreams,
+}
+
+/// Whether a stream may be one of a WebTransport session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum SessionStreams {
+    /// The type of the frame has no meaning.
+    Unknown,
+    /// The stream may begin with it.
+    Expected,
+    /// The stream has begun with something else.
+    Forbidden,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +76,23 @@ enum State {
 
 impl FrameReader {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { received: Bytes::new(), collected: BytesMut::new(), state: State::Header, limit }
+        Self {
+            received: Bytes::new(),
+            collected: BytesMut::new(),
+            state: State::Header,
+            limit,
+            session_streams: SessionStreams::Unknown,
+        }
+    }
+
+    /// Lets the stream be one of a WebTransport session.
+    pub(crate) fn expect_session_streams(&mut self) {
+        self.session_streams = SessionStreams::Expected;
+    }
+
+    /// The bytes that were not used.
+    pub(crate) fn into_rest(self) -> Bytes {
+        self.received
     }
 
     /// Adds the bytes that came next. All bytes before must have been used: call
@@ -142,6 +175,14 @@ impl FrameReader {
     }
 
     fn begin(&mut self, kind: u64, length: u64) -> Result<Option<Piece>, Code> {
+        if self.session_streams != SessionStreams::Unknown {
+            let is_first = self.session_streams == SessionStreams::Expected;
+            self.session_streams = SessionStreams::Forbidden;
+            if kind == WEBTRANSPORT_STREAM {
+                let piece = Piece::SessionStream { session: length };
+                return if is_first { Ok(Some(piece)) } else { Err(Code::FRAME_ERROR) };
+            }
+        }
         self.state = match kind {
             DATA => State::Data { left: length },
             // PRIORITY, PING, WINDOW_UPDATE and CONTINUATION of HTTP/2 (RFC 9114, section 7.2.8).
@@ -256,6 +297,32 @@ mod tests {
             let expect = end == 0 || ends.contains(&end);
             // Without any byte nothing was fed.
             assert_eq!(is_proper || end == 0, expect, "after {end} bytes");
+        }
+    }
+
+    #[test]
+    fn a_stream_of_a_session_is_known_by_its_first_bytes_alone() {
+        let start = [0x40, 0x41, 0x44, 0x00, b'x', b'y'];
+        for size in 1..=start.len() {
+            let mut reader = FrameReader::new(LIMIT);
+            reader.expect_session_streams();
+            let mut found = None;
+            let mut chunks = start.chunks(size);
+            while found.is_none() {
+                reader.feed(Bytes::copy_from_slice(chunks.next().expect("it is found")));
+                found = reader.next().expect("allowed");
+            }
+            assert_eq!(found, Some(Piece::SessionStream { session: 0x400 }));
+            let rest: Vec<u8> =
+                reader.into_rest().into_iter().chain(chunks.flatten().copied()).collect();
+            assert_eq!(rest, b"xy", "chunks of {size}");
+        }
+        for first in [frame(HEADERS, b"head"), frame(0x21, b"")] {
+            let mut reader = FrameReader::new(LIMIT);
+            reader.expect_session_streams();
+            reader.feed([first, start.to_vec()].concat().into());
+            let end = std::iter::from_fn(|| reader.next().transpose()).find(Result::is_err);
+            assert_eq!(end, Some(Err(Code::FRAME_ERROR)));
         }
     }
 

@@ -48,13 +48,30 @@ pub(crate) fn decode_trailers(section: &[u8]) -> Result<HeaderMap, HeadError> {
     Ok(head.fields)
 }
 
+/// The protocol of an extended CONNECT (RFC 9220). It is an extension of the head.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ConnectProtocol {
+    WebTransport,
+    Other,
+}
+
+impl ConnectProtocol {
+    fn from_name(name: &[u8]) -> Self {
+        match name {
+            // The second name is that of the newer drafts.
+            b"webtransport" | b"webtransport-h3" => Self::WebTransport,
+            _ => Self::Other,
+        }
+    }
+}
+
 #[derive(Default)]
 struct HeadBuilder {
     method: Option<Method>,
     scheme: Option<Scheme>,
     authority: Option<Authority>,
     path: Option<PathAndQuery>,
-    protocol: bool,
+    protocol: Option<ConnectProtocol>,
     fields: HeaderMap,
     has_fields: bool,
     size: usize,
@@ -98,10 +115,7 @@ impl HeadBuilder {
             b":path" if value.first() == Some(&b'/') || value == b"*" => {
                 set(&mut self.path, PathAndQuery::from_maybe_shared(text()).ok()?)
             }
-            b":protocol" if !self.protocol => {
-                self.protocol = true;
-                Some(())
-            }
+            b":protocol" => set(&mut self.protocol, ConnectProtocol::from_name(value)),
             _ => None,
         }
     }
@@ -110,7 +124,7 @@ impl HeadBuilder {
         let Self { method, scheme, authority, path, protocol, fields, .. } = self;
         let method = method.ok_or(HeadError::Malformed)?;
         let mut uri = http::uri::Parts::default();
-        if method == Method::CONNECT && !protocol {
+        if method == Method::CONNECT && protocol.is_none() {
             // An ordinary CONNECT has an authority and nothing else (RFC 9114, section 4.4).
             if scheme.is_some() || path.is_some() || authority.is_none() {
                 return Err(HeadError::Malformed);
@@ -118,7 +132,9 @@ impl HeadBuilder {
             uri.authority = authority;
         } else {
             let is_star = path.as_ref().is_some_and(|path| path.as_str() == "*");
-            if protocol && method != Method::CONNECT || is_star && method != Method::OPTIONS {
+            if protocol.is_some() && method != Method::CONNECT
+                || is_star && method != Method::OPTIONS
+            {
                 return Err(HeadError::Malformed);
             }
             uri.path_and_query = Some(path.ok_or(HeadError::Malformed)?);
@@ -132,6 +148,9 @@ impl HeadBuilder {
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| HeadError::Malformed)?;
         *request.version_mut() = Version::HTTP_3;
         *request.headers_mut() = fields;
+        if let Some(protocol) = protocol {
+            request.extensions_mut().insert(protocol);
+        }
         Ok(request.into_parts().0)
     }
 }

@@ -44,8 +44,11 @@
 //! # }
 //! ```
 //!
-//! Not supported: extended CONNECT (so WebSockets use HTTP/1.1 or HTTP/2), WebTransport, server
-//! push, datagrams, and requests in the first flight (0-RTT).
+//! [`Http3Server::webtransport`] accepts WebTransport sessions beside requests; see
+//! [`WebTransportOffer`].
+//!
+//! Not supported: WebSockets over HTTP/3 (they use HTTP/1.1 or HTTP/2), server push, and requests in
+//! the first flight (0-RTT).
 //!
 //! | module | idea |
 //! |---|---|
@@ -57,6 +60,8 @@
 //! | `request` | one request: its handler and its response |
 //! | `request_stream`, `request_body` | the receiving half of a request |
 //! | `response_stream` | the sending half |
+//! | `guarded` | the halves of a stream, which end with a code when they are dropped |
+//! | `webtransport` | sessions, their streams and datagrams |
 //! | `head` | the head of a request, from its fields (pure) |
 //! | `qpack` | the compression of heads (pure) |
 //! | `frame`, `settings`, `streams`, `varint`, `code` | what is on the wire (pure) |
@@ -68,6 +73,7 @@ mod client_stream;
 mod code;
 mod connection;
 mod frame;
+mod guarded;
 mod head;
 pub mod limits;
 mod listener;
@@ -81,6 +87,14 @@ mod settings;
 mod shared_connection;
 mod streams;
 mod varint;
+mod webtransport;
 
 pub use listener::{Http3Listener, bind};
 pub use server::Http3Server;
+pub use webtransport::close_info::{WebTransportCloseInfo, WebTransportEnd};
+pub use webtransport::handshake::{WebTransportOffer, WebTransportRefusal};
+pub use webtransport::session::{WebTransport, WebTransportDatagramError, WebTransportEndedError};
+pub use webtransport::settings::WebTransportSettings;
+pub use webtransport::streams::{
+    WebTransportReceiveStream, WebTransportSendStream, WebTransportStreamError,
+};

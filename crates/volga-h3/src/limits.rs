@@ -10,6 +10,14 @@
 //! | [`QUIC_KEEP_ALIVE`] | 15 s | the server asks whether a silent client is still there |
 //! | [`QUIC_IDLE_TIMEOUT`] | 30 s | a connection without a request is closed |
 //! | [`QUIC_CLOSE_WAIT`] | 500 ms | clients that do not confirm the end are not waited for |
+//! | [`MAX_WEBTRANSPORT_SESSIONS`] | 16 | a further session of the connection gets status 429 |
+//! | [`DEFAULT_MAX_WEBTRANSPORT_STREAMS`] | 128 | a further stream of the session is rejected |
+//! | [`MAX_EARLY_WEBTRANSPORT_STREAMS`] | 16 | a further stream without its session is rejected |
+//! | [`MAX_EARLY_WEBTRANSPORT_DATAGRAMS`] | 64 KiB | the oldest datagrams are dropped |
+//! | [`DEFAULT_MAX_WEBTRANSPORT_DATAGRAM_BYTES`] | 64 KiB | the oldest datagrams are dropped |
+//! | [`MAX_UNSENT_DATAGRAM_BYTES`] | 256 KiB | the oldest datagrams are dropped |
+//! | [`MAX_WEBTRANSPORT_CLOSE_REASON`] | 1,024 bytes | a longer text is cut, or refused from a client |
+//! | [`DEFAULT_WEBTRANSPORT_CLOSE_TIMEOUT`] | 5 s | the function of a closed session is dropped |
 
 // To add a limit, add its constant here, a row to the table above, and a row to
 // `docs/src/limits.md` that names the test which reaches it.
@@ -62,6 +70,42 @@ pub const QUIC_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a server that ends waits until its clients have confirmed the end of their connections:
 /// 500 milliseconds. Packets may get lost, and are sent again in this time.
 pub const QUIC_CLOSE_WAIT: Duration = Duration::from_millis(500);
+
+/// How many WebTransport sessions, and requests for one, a connection may have at a time: 16. A
+/// further request gets status 429.
+pub const MAX_WEBTRANSPORT_SESSIONS: usize = 16;
+
+/// How many streams that the client has opened a session may have at a time: 128. A further stream
+/// is rejected. Both directions of a stream count as one.
+pub const DEFAULT_MAX_WEBTRANSPORT_STREAMS: usize = 128;
+
+/// How many streams of a connection may wait for their session: 16. The network may deliver a stream
+/// before the request that opens its session. A further stream is rejected, and so is one that has
+/// waited for the time of a [request head](volga_http::Server::header_read_timeout).
+pub const MAX_EARLY_WEBTRANSPORT_STREAMS: usize = 16;
+
+/// How many bytes of a connection's datagrams may wait for their session: 64 KiB. The oldest ones
+/// are dropped for newer ones. Each datagram counts as 64 bytes more than it has.
+pub const MAX_EARLY_WEBTRANSPORT_DATAGRAMS: usize = 64 * 1024;
+
+/// How many bytes of a session's datagrams may wait for the application: 64 KiB. The oldest ones are
+/// dropped for newer ones. Each datagram counts as 64 bytes more than it has.
+pub const DEFAULT_MAX_WEBTRANSPORT_DATAGRAM_BYTES: usize = 64 * 1024;
+
+/// How many bytes of a connection's datagrams may wait to be sent, and how many received ones may
+/// wait to be read: 256 KiB each. The oldest ones are dropped for newer ones.
+pub const MAX_UNSENT_DATAGRAM_BYTES: usize = 256 * 1024;
+
+/// How long the text of a close may be, in bytes: 1,024, as the protocol says. A longer text of the
+/// application is cut, and a longer one of a client ends the session as a fault of the client.
+pub const MAX_WEBTRANSPORT_CLOSE_REASON: usize = 1024;
+
+/// How long the application's function may continue after the client has closed its session: 5
+/// seconds. The server waits as long for the client when it closes a session itself.
+pub const DEFAULT_WEBTRANSPORT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a datagram counts as beside its bytes.
+pub(crate) const DATAGRAM_OVERHEAD: usize = 64;
 
 /// The largest SETTINGS frame of a client. The known settings need a few dozen bytes.
 pub(crate) const SETTINGS_MAX: usize = 1024;

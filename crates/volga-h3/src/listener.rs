@@ -14,7 +14,8 @@ use volga_http::protocol::ServerSettings;
 
 use crate::limits::{
     CONNECTION_WINDOW, INCOMING_BYTES, INCOMING_BYTES_EACH, MAX_QUIC_CLIENT_STREAMS,
-    MAX_QUIC_HANDSHAKES, MAX_STREAMS, QUIC_KEEP_ALIVE, QUIC_SEND_WINDOW, STREAM_WINDOW,
+    MAX_QUIC_HANDSHAKES, MAX_STREAMS, MAX_UNSENT_DATAGRAM_BYTES, QUIC_KEEP_ALIVE, QUIC_SEND_WINDOW,
+    STREAM_WINDOW,
 };
 
 /// A UDP socket on which an [`Http3Server`](crate::Http3Server) accepts connections. [`bind`]
@@ -79,9 +80,13 @@ impl Http3Listener {
     }
 
     /// Begins to receive.
-    pub(crate) fn start(self, settings: &ServerSettings) -> io::Result<ListeningEndpoint> {
+    pub(crate) fn start(
+        self,
+        settings: &ServerSettings,
+        has_webtransport: bool,
+    ) -> io::Result<ListeningEndpoint> {
         self.tls.start_watching();
-        let certificates = Certificates::new(self.tls, settings)?;
+        let certificates = Certificates::new(self.tls, transport(settings, has_webtransport))?;
         let endpoint = Endpoint::new(
             EndpointConfig::default(),
             Some(certificates.current()?.as_ref().clone()),
@@ -112,10 +117,10 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    fn new(tls: TlsAcceptor, settings: &ServerSettings) -> io::Result<Self> {
+    fn new(tls: TlsAcceptor, transport: TransportConfig) -> io::Result<Self> {
         let config = tls.server_config();
         let mut made = ServerConfig::with_crypto(with_alpn(&config)?);
-        made.transport_config(Arc::new(transport(settings)))
+        made.transport_config(Arc::new(transport))
             .max_incoming(MAX_QUIC_HANDSHAKES)
             .incoming_buffer_size(INCOMING_BYTES_EACH)
             .incoming_buffer_size_total(INCOMING_BYTES);
@@ -154,18 +159,20 @@ fn with_alpn(config: &rustls::ServerConfig) -> io::Result<Arc<dyn crypto::Server
     Ok(Arc::new(quic))
 }
 
-fn transport(settings: &ServerSettings) -> TransportConfig {
+fn transport(settings: &ServerSettings, has_webtransport: bool) -> TransportConfig {
     let dead = settings.dead_client_timeout();
+    // Sessions have streams beside those of HTTP/3, and datagrams.
+    let session_streams = if has_webtransport { MAX_STREAMS } else { 0 };
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(MAX_STREAMS.into())
-        .max_concurrent_uni_streams(MAX_QUIC_CLIENT_STREAMS.into())
+        .max_concurrent_uni_streams((MAX_QUIC_CLIENT_STREAMS + session_streams).into())
         .stream_receive_window(STREAM_WINDOW.into())
         .receive_window(CONNECTION_WINDOW.into())
         .send_window(QUIC_SEND_WINDOW.into())
         .keep_alive_interval(Some(QUIC_KEEP_ALIVE.min(dead / 4)))
         .max_idle_timeout(Some(IdleTimeout::try_from(dead).unwrap_or(VarInt::MAX.into())))
-        // The server knows no extension with datagrams.
-        .datagram_receive_buffer_size(None);
+        .datagram_receive_buffer_size(has_webtransport.then_some(MAX_UNSENT_DATAGRAM_BYTES))
+        .datagram_send_buffer_size(MAX_UNSENT_DATAGRAM_BYTES);
     transport
 }

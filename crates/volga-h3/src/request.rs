@@ -17,10 +17,16 @@ use volga_http::protocol::{check_request, complete_response};
 use volga_http::{HttpService, RequestBody};
 
 use crate::code::Code;
+use crate::head::ConnectProtocol;
 use crate::request_body::{Http3Body, UnreadRest};
-use crate::request_stream::{ReadFault, RequestStream};
+use crate::request_stream::{ReadFault, RequestStream, StreamStart};
 use crate::response_stream::{ResponseStream, SendFault};
 use crate::shared_connection::SharedConnection;
+use crate::webtransport;
+use crate::webtransport::arrivals::ArrivedStream;
+use crate::webtransport::handshake::{AcceptedSession, WebTransportOffer};
+use crate::webtransport::serve::SessionStream;
+use crate::webtransport::table::SessionTable;
 
 /// How a request has ended, for the budget of abandoned requests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +37,8 @@ pub(crate) enum RequestEnd {
     Abandoned,
     /// The same, before the service was called.
     AbandonedEarly,
+    /// It was no request, but a stream of a WebTransport session.
+    SessionStream,
 }
 
 /// The panic of the service or of a response body. The process's panic hook has reported it.
@@ -46,24 +54,33 @@ pub(crate) async fn serve<S: HttpService>(
     // When the client gives up the response, everything that runs for it is dropped, even while it
     // waits.
     let mut stopped = pin!(respond.stopped());
-    let head = {
+    let start = {
         let mut timer = shared.waits.head();
         tokio::select! {
             biased;
-            head = request.head() => head,
+            start = request.start() => start,
             () = &mut stopped => return RequestEnd::AbandonedEarly,
             () = timer.expired() => Err(ReadFault::Incomplete),
         }
     };
-    let mut head = match head {
-        Ok(head) => head,
+    let mut head = match start {
+        Ok(StreamStart::Request(head)) => *head,
+        Ok(StreamStart::Session(id)) => return deliver(id, respond, request, &shared).await,
         Err(fault) => return refuse(fault, respond, request, &shared).await,
     };
-    // The server is no proxy, and has told clients that it knows no protocol for CONNECT.
+    let sessions = shared.sessions.as_ref();
+    let is_session = head.extensions.remove() == Some(ConnectProtocol::WebTransport);
+    // The server is no proxy, and has told clients which protocols it knows for CONNECT.
     let checked = match head.method {
-        Method::CONNECT => Err(StatusCode::NOT_IMPLEMENTED),
+        Method::CONNECT if !is_session || sessions.is_none() => Err(StatusCode::NOT_IMPLEMENTED),
         _ => check_request(&mut head),
     };
+    if let Some(sessions) = sessions
+        && checked.is_ok()
+        && head.method == Method::CONNECT
+    {
+        return serve_session(head, respond, request, service, sessions, &shared).await;
+    }
     if let Err(status) = checked {
         return send_status(status, respond, &shared).await;
     }
@@ -90,6 +107,85 @@ pub(crate) async fn serve<S: HttpService>(
         send_status(StatusCode::INTERNAL_SERVER_ERROR, respond, &shared).await;
     }
     rest.discard();
+    RequestEnd::Responded
+}
+
+/// Serves a stream that came when no more requests are accepted: it may belong to a session.
+pub(crate) async fn serve_late(
+    mut respond: ResponseStream,
+    mut request: RequestStream,
+    shared: Arc<SharedConnection>,
+) -> RequestEnd {
+    let mut timer = shared.waits.head();
+    let start = tokio::select! {
+        biased;
+        start = request.start() => start.ok(),
+        () = timer.expired() => None,
+    };
+    if let Some(StreamStart::Session(id)) = start {
+        return deliver(id, respond, request, &shared).await;
+    }
+    request.stop(Code::REQUEST_REJECTED);
+    respond.reset(Code::REQUEST_REJECTED);
+    RequestEnd::SessionStream
+}
+
+/// Hands a stream to its WebTransport session.
+async fn deliver(
+    session: u64,
+    respond: ResponseStream,
+    request: RequestStream,
+    shared: &SharedConnection,
+) -> RequestEnd {
+    // Without sessions, a stream never begins like this.
+    let Some(sessions) = &shared.sessions else { return RequestEnd::SessionStream };
+    let (recv, rest) = request.into_parts();
+    let stream = ArrivedStream { recv, rest, send: Some(respond.into_stream()) };
+    if let Err(code) = sessions.deliver(session, stream, &shared.waits).await {
+        shared.quic.close(code.into(), b"the ID is not that of a WebTransport session");
+    }
+    RequestEnd::SessionStream
+}
+
+/// Serves a request for a WebTransport session, and the session to its end.
+async fn serve_session<S: HttpService>(
+    mut head: Parts,
+    mut respond: ResponseStream,
+    request: RequestStream,
+    service: S,
+    sessions: &SessionTable,
+    shared: &SharedConnection,
+) -> RequestEnd {
+    let Some(entry) = sessions.begin(request.id()) else {
+        return send_status(StatusCode::TOO_MANY_REQUESTS, respond, shared).await;
+    };
+    head.extensions.insert(WebTransportOffer::new());
+    let called = {
+        let mut stopped = pin!(respond.stopped());
+        tokio::select! {
+            biased;
+            called = call(service, Request::from_parts(head, RequestBody::empty())) => called,
+            () = &mut stopped => return RequestEnd::Abandoned,
+        }
+    };
+    let Ok(response) = called else {
+        return send_status(StatusCode::INTERNAL_SERVER_ERROR, respond, shared).await;
+    };
+    let accepted = response.extensions().get::<AcceptedSession>().cloned();
+    match accepted.filter(|_| response.status().is_success()) {
+        Some(accepted) => {
+            let (mut head, body) = response.into_parts();
+            drop(body);
+            complete_response(&mut head, &Method::CONNECT, None);
+            let stream = SessionStream { request, respond, shared };
+            webtransport::serve::serve(head, accepted, stream, sessions, entry).await;
+        }
+        None => {
+            drop(entry);
+            let stopped = pin!(respond.stopped());
+            send(response, &Method::CONNECT, &mut respond, stopped, shared).await;
+        }
+    }
     RequestEnd::Responded
 }
 

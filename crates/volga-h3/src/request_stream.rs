@@ -10,13 +10,14 @@ use quinn::{ReadError, RecvStream};
 
 use crate::code::Code;
 use crate::frame::{self, FrameReader, Piece};
+use crate::guarded::GuardedRecv;
 use crate::head::{self, HeadError};
 use crate::limits::{MAX_HEAD_BYTES, READ_BYTES};
 
 /// The receiving half of a request. Dropping it tells the client to send nothing more of it.
 #[derive(Debug)]
 pub(crate) struct RequestStream {
-    stream: RecvStream,
+    stream: GuardedRecv,
     frames: FrameReader,
     /// How many bytes of the body are still to come, if the client has announced the length.
     pub(crate) left: Option<u64>,
@@ -49,6 +50,15 @@ impl From<HeadError> for ReadFault {
     }
 }
 
+/// What a bidirectional stream of a client is for.
+#[derive(Debug)]
+pub(crate) enum StreamStart {
+    /// A request with this head.
+    Request(Box<Parts>),
+    /// It belongs to the WebTransport session with this ID.
+    Session(u64),
+}
+
 /// A part of a request's body.
 #[derive(Debug)]
 pub(crate) enum BodyPiece {
@@ -57,16 +67,30 @@ pub(crate) enum BodyPiece {
 }
 
 impl RequestStream {
-    pub(crate) fn new(stream: RecvStream) -> Self {
-        let frames = FrameReader::new(MAX_HEAD_BYTES as usize);
+    /// With `has_sessions` the stream may also be one of a WebTransport session.
+    pub(crate) fn new(stream: RecvStream, has_sessions: bool) -> Self {
+        let mut frames = FrameReader::new(MAX_HEAD_BYTES as usize);
+        if has_sessions {
+            frames.expect_session_streams();
+        }
+        // With another code, some clients drop the response as well (RFC 9114, section 4.1).
+        let stream = GuardedRecv::new(stream, Code::NO_ERROR);
         Self { stream, frames, left: None, has_trailers: false, is_over: false }
     }
 
-    /// Reads the head.
-    pub(crate) async fn head(&mut self) -> Result<Parts, ReadFault> {
+    /// The ID of the stream.
+    pub(crate) fn id(&self) -> u64 {
+        self.stream.id().into()
+    }
+
+    /// Reads the beginning of the stream.
+    pub(crate) async fn start(&mut self) -> Result<StreamStart, ReadFault> {
         match std::future::poll_fn(|cx| self.poll_piece(cx)).await? {
             None => Err(ReadFault::Incomplete),
-            Some(Piece::Whole { kind: frame::HEADERS, payload }) => Ok(head::decode(&payload)?),
+            Some(Piece::Whole { kind: frame::HEADERS, payload }) => {
+                Ok(StreamStart::Request(Box::new(head::decode(&payload)?)))
+            }
+            Some(Piece::SessionStream { session }) => Ok(StreamStart::Session(session)),
             Some(Piece::TooLarge { kind: frame::HEADERS }) => Err(ReadFault::TooLarge),
             Some(_) => Err(ReadFault::Connection(Code::FRAME_UNEXPECTED)),
         }
@@ -127,8 +151,12 @@ impl RequestStream {
 
     /// Stops the client from sending more. `code` says why.
     pub(crate) fn stop(&mut self, code: Code) {
-        // An error means that everything was received.
-        let _ = self.stream.stop(code.into());
+        self.stream.stop(code);
+    }
+
+    /// The stream without its frames, and the bytes that have arrived already.
+    pub(crate) fn into_parts(self) -> (GuardedRecv, Bytes) {
+        (self.stream, self.frames.into_rest())
     }
 
     /// The next piece of the stream. `None` at its end.
@@ -169,13 +197,5 @@ impl RequestStream {
             // It was stopped, which happens only when nothing reads it any more.
             Err(_) => Some(Err(ReadFault::Disconnected)),
         })
-    }
-}
-
-impl Drop for RequestStream {
-    fn drop(&mut self) {
-        // Without this, quinn would stop the stream with the code 0, which HTTP/3 does not define.
-        // Some clients then drop the response as well (RFC 9114, section 4.1).
-        self.stop(Code::NO_ERROR);
     }
 }

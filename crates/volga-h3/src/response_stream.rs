@@ -11,18 +11,15 @@ use quinn::{SendStream, WriteError};
 use tokio::time::timeout;
 
 use crate::code::Code;
+use crate::guarded::GuardedSend;
 use crate::limits::{LONGEST_WAIT, SHORTEST_WAIT};
 use crate::shared_connection::SharedConnection;
 use crate::{frame, qpack};
 
-/// The sending half of a request.
-///
-/// If it is dropped before its end, it is reset. quinn would end it properly, and the client would
-/// take the part that it has for the whole.
+/// The sending half of a request. If it is dropped before its end, it is reset.
 #[derive(Debug)]
 pub(crate) struct ResponseStream {
-    stream: SendStream,
-    is_over: bool,
+    stream: GuardedSend,
 }
 
 /// Why a response could not be sent to its end.
@@ -44,7 +41,7 @@ impl From<WriteError> for SendFault {
 
 impl ResponseStream {
     pub(crate) fn new(stream: SendStream) -> Self {
-        Self { stream, is_over: false }
+        Self { stream: GuardedSend::new(stream, Code::INTERNAL_ERROR) }
     }
 
     /// Waits until the client wants no more of the response, or the connection is lost, or
@@ -58,7 +55,7 @@ impl ResponseStream {
     /// place to go.
     pub(crate) async fn room(&mut self, shared: &SharedConnection) -> Result<(), SendFault> {
         // An empty write waits for room like any other.
-        let stream = &mut self.stream;
+        let stream = &mut *self.stream;
         within(shared, poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, &[]))).await.map(drop)
     }
 
@@ -132,7 +129,6 @@ impl ResponseStream {
     ///
     /// Otherwise the drain could close the connection while the end of a response is on its way.
     pub(crate) async fn finish(&mut self, shared: &SharedConnection) {
-        self.is_over = true;
         if self.stream.finish().is_err() {
             return;
         }
@@ -165,17 +161,12 @@ impl ResponseStream {
 
     /// Ends the response early.
     pub(crate) fn reset(&mut self, code: Code) {
-        self.is_over = true;
-        // An error means that it is over already.
-        let _ = self.stream.reset(code.into());
+        self.stream.reset(code);
     }
-}
 
-impl Drop for ResponseStream {
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.reset(Code::INTERNAL_ERROR);
-        }
+    /// The stream without its frames.
+    pub(crate) fn into_stream(self) -> GuardedSend {
+        self.stream
     }
 }
 

@@ -29,12 +29,20 @@ use crate::listener::{Http3Listener, ListeningEndpoint};
 #[must_use = "a server does nothing before `serve_each`"]
 pub struct Http3Server {
     settings: ServerSettings,
+    has_webtransport: bool,
 }
 
 impl Http3Server {
     /// Creates a server with these settings.
     pub fn new(settings: ServerSettings) -> Self {
-        Self { settings }
+        Self { settings, has_webtransport: false }
+    }
+
+    /// Also accepts WebTransport sessions. Clients are told so, and the requests that open one have
+    /// a [`WebTransportOffer`](crate::WebTransportOffer) as an extension.
+    pub fn webtransport(mut self, is_on: bool) -> Self {
+        self.has_webtransport = is_on;
+        self
     }
 
     /// Accepts connections from all `listeners`, and responds to their requests with the service
@@ -66,7 +74,7 @@ impl Http3Server {
         listeners: impl IntoIterator<Item = Http3Listener>,
         make: impl FnMut(ConnectionInfo) -> S + Clone + Send + 'static,
     ) -> io::Result<DrainOutcome> {
-        let start = |listener: Http3Listener| listener.start(&self.settings);
+        let start = |listener: Http3Listener| listener.start(&self.settings, self.has_webtransport);
         let endpoints: Vec<_> = listeners.into_iter().map(start).collect::<io::Result<_>>()?;
         if endpoints.is_empty() {
             let text = "no listener to serve; pass at least one";
@@ -74,7 +82,7 @@ impl Http3Server {
         }
         // A task of its own, because each new connection wakes it.
         let mut task = JoinSet::new();
-        task.spawn(Acceptor::new(self.settings, endpoints).run(make));
+        task.spawn(Acceptor::new(self.settings, self.has_webtransport, endpoints).run(make));
         match task.join_next().await {
             Some(Ok(drained)) => Ok(drained),
             Some(Err(error)) => match error.try_into_panic() {
@@ -88,6 +96,7 @@ impl Http3Server {
 
 struct Acceptor {
     settings: Arc<ServerSettings>,
+    has_webtransport: bool,
     endpoints: Vec<ListeningEndpoint>,
     connections: Connections,
     /// A clone for each handshake that runs.
@@ -97,10 +106,15 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn new(settings: ServerSettings, endpoints: Vec<ListeningEndpoint>) -> Self {
+    fn new(
+        settings: ServerSettings,
+        has_webtransport: bool,
+        endpoints: Vec<ListeningEndpoint>,
+    ) -> Self {
         let connections = settings.connections();
         Self {
             settings: Arc::new(settings),
+            has_webtransport,
             endpoints,
             connections,
             handshakes: Arc::new(()),
@@ -183,6 +197,7 @@ impl Acceptor {
             .ok()
             .and_then(|config| incoming.accept_with(config).ok());
         let (handshake, settings) = (Arc::clone(&self.handshakes), Arc::clone(&self.settings));
+        let has_webtransport = self.has_webtransport;
         let (port, task_token) = (listening.address.port(), token.clone());
         let serving = async move {
             let _permit: ConnectionPermit = permit;
@@ -190,7 +205,7 @@ impl Acceptor {
             let Some(connection) = shake_hands(connecting, &settings).await else { return };
             drop(handshake);
             let service = make(info(&connection, port));
-            connection::serve(connection, service, &settings, task_token).await;
+            connection::serve(connection, service, &settings, has_webtransport, task_token).await;
         };
         self.tasks.spawn(tracked(token.clone(), serving));
     }

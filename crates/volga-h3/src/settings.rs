@@ -10,10 +10,21 @@ const MAX_FIELD_SECTION_SIZE: u64 = 0x06;
 /// 7.2.4.1).
 const RESERVED: u64 = 0x1f * 7 + 0x21;
 
+/// The settings of a server that accepts WebTransport sessions.
+///
+/// Chromium and Firefox look for `ENABLE_WEBTRANSPORT` of draft 02, Safari for the number of
+/// sessions of draft 13, and newer clients for the setting of draft 15. From draft 13 on, more than
+/// one session at a time would need capsules for flow control, so those clients may open one. The
+/// first number for `H3_DATAGRAM` is that of RFC 9297, and the second one that of its draft 04.
+const WEBTRANSPORT: [(u64, u64); 6] =
+    [(0x08, 1), (0x33, 1), (0xff_d277, 1), (0x2b60_3742, 1), (0x14e9_cd29, 1), (0x2c7c_f000, 1)];
+
 /// The beginning of the server's control stream: its type and the SETTINGS frame.
-pub(crate) fn control_stream_head() -> Vec<u8> {
+pub(crate) fn control_stream_head(has_webtransport: bool) -> Vec<u8> {
     let mut payload = Vec::new();
-    for (setting, value) in [(MAX_FIELD_SECTION_SIZE, u64::from(MAX_HEAD_BYTES)), (RESERVED, 0)] {
+    let settings = [(MAX_FIELD_SECTION_SIZE, u64::from(MAX_HEAD_BYTES)), (RESERVED, 0)];
+    let webtransport = WEBTRANSPORT.into_iter().filter(|_| has_webtransport);
+    for (setting, value) in settings.into_iter().chain(webtransport) {
         varint::write(setting, &mut payload);
         varint::write(value, &mut payload);
     }
@@ -91,14 +102,17 @@ mod tests {
 
     #[test]
     fn the_server_s_own_frames_can_be_read() {
-        let head = control_stream_head();
-        let mut reader = frame::FrameReader::new(SETTINGS_MAX);
-        reader.feed(bytes::Bytes::from(head[1..].to_vec()));
-        let Ok(Some(frame::Piece::Whole { kind: frame::SETTINGS, payload })) = reader.next() else {
-            panic!("SETTINGS come first")
-        };
-        let settings = ClientSettings::parse(&payload).expect("valid");
-        assert_eq!(settings.max_field_section_size, u64::from(MAX_HEAD_BYTES));
+        for has_webtransport in [false, true] {
+            let head = control_stream_head(has_webtransport);
+            let mut reader = frame::FrameReader::new(SETTINGS_MAX);
+            reader.feed(bytes::Bytes::from(head[1..].to_vec()));
+            let Ok(Some(frame::Piece::Whole { kind: frame::SETTINGS, payload })) = reader.next()
+            else {
+                panic!("SETTINGS come first")
+            };
+            let settings = ClientSettings::parse(&payload).expect("valid");
+            assert_eq!(settings.max_field_section_size, u64::from(MAX_HEAD_BYTES));
+        }
         assert_eq!(goaway(4), [0x07, 1, 4]);
     }
 }

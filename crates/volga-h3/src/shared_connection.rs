@@ -7,6 +7,7 @@ use quinn::Connection;
 use volga_http::protocol::ClientWaits;
 
 use crate::settings::ClientSettings;
+use crate::webtransport::table::SessionTable;
 
 /// A connection, its time limits, and what its client has said so far.
 #[derive(Debug)]
@@ -16,15 +17,22 @@ pub(crate) struct SharedConnection {
     pub(crate) unique_streams: UniqueStreams,
     /// The largest head that the client accepts.
     pub(crate) max_field_section_size: AtomicU64,
+    /// `None` if the server accepts no WebTransport sessions.
+    pub(crate) sessions: Option<SessionTable>,
 }
 
 impl SharedConnection {
-    pub(crate) fn new(quic: Connection, waits: ClientWaits) -> Self {
+    pub(crate) fn new(
+        quic: Connection,
+        waits: ClientWaits,
+        sessions: Option<SessionTable>,
+    ) -> Self {
         Self {
             quic,
             waits,
             unique_streams: UniqueStreams::default(),
             max_field_section_size: AtomicU64::new(ClientSettings::DEFAULT.max_field_section_size),
+            sessions,
         }
     }
 }

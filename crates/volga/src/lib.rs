@@ -79,6 +79,8 @@ mod greeter;
 mod group;
 mod health;
 mod https;
+#[cfg(any(feature = "http3", feature = "ws"))]
+mod late_report;
 mod limit_streams;
 mod macros;
 mod map_service;
@@ -102,6 +104,8 @@ mod tower_status;
 pub mod trace;
 mod trusted_proxies;
 mod trusted_proxy;
+#[cfg(feature = "http3")]
+mod webtransport;
 #[cfg(feature = "ws")]
 mod ws;
 
@@ -270,6 +274,18 @@ pub mod http {
         pub use volga_ws::{JsonError, Utf8Bytes};
     }
 
+    /// WebTransport: sessions with streams and datagrams, over HTTP/3.
+    /// [`map_webtransport`](crate::Group::map_webtransport) maps them.
+    #[cfg(feature = "http3")]
+    pub mod webtransport {
+        pub use crate::exports::webtransport::{
+            WebTransport, WebTransportCloseInfo, WebTransportDatagramError, WebTransportEnd,
+            WebTransportEndedError, WebTransportReceiveStream, WebTransportSendStream,
+            WebTransportSettings, WebTransportStreamError,
+        };
+        pub use crate::webtransport::{SessionHandler, SessionOutput};
+    }
+
     /// Server-sent events: messages, and the streams that carry them.
     pub mod sse {
         pub use crate::exports::hub::{
@@ -328,10 +344,7 @@ pub mod limits {
         MAX_FORM_FIELDS, MAX_NDJSON_LINE, MAX_PATH_ARGS,
     };
     #[cfg(feature = "http3")]
-    pub use volga_h3::limits::{
-        MAX_QUIC_CLIENT_STREAMS, MAX_QUIC_HANDSHAKES, QUIC_CLOSE_WAIT,
-        QUIC_HANDSHAKES_BEFORE_RETRY, QUIC_IDLE_TIMEOUT, QUIC_KEEP_ALIVE, QUIC_SEND_WINDOW,
-    };
+    pub use volga_h3::limits::*;
     pub use volga_http::limits::*;
     #[cfg(feature = "redis")]
     pub use volga_relay_redis::{

@@ -143,6 +143,8 @@ impl App {
 
     async fn bind_all(mut self) -> io::Result<ListeningApp> {
         self.check().map_err(faults)?;
+        #[cfg(feature = "http3")]
+        self.https.http3.check_webtransport(self.has_webtransport())?;
         let tls = self.https.load()?;
         let listeners = bind_listeners(&self.https, &self.targets, &tls).await?;
         self.bound.0.send_replace(BoundAddress::of_all(&listeners));
@@ -150,6 +152,8 @@ impl App {
     }
 
     async fn serve_on(mut self, listener: Listener) -> io::Result<()> {
+        #[cfg(feature = "http3")]
+        self.https.http3.check_webtransport(self.has_webtransport())?;
         let tls = self.https.load()?;
         let bind = async { Ok::<_, io::Error>(vec![listener]) };
         let listeners = self.https.listeners(&tls, bind).await?;
@@ -162,6 +166,12 @@ impl App {
         app.serve(listeners).await
     }
 
+    /// Whether a route opens WebTransport sessions.
+    #[cfg(feature = "http3")]
+    fn has_webtransport(&self) -> bool {
+        self.streams().has_webtransport.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     async fn serve(mut self, mut listeners: AppListeners) -> io::Result<()> {
         let greeting = self.greeter.then(|| self.greeting(&listeners));
         let Self { deadline, .. } = self;
@@ -169,6 +179,8 @@ impl App {
         let server = self.server.clone().drain_deadline(deadline).drain(shutdown.drain.clone());
         let server = server.counts(self.counters().connections);
         let shutdown_hooks = std::mem::take(&mut self.shutdown_hooks);
+        #[cfg(feature = "http3")]
+        let has_webtransport = self.has_webtransport();
         #[cfg(feature = "http3")]
         self.https.http3.announce(&listeners.http3, self.https.port);
         let (service, background) = self.into_service_and_tasks().map_err(faults)?;
@@ -186,8 +198,12 @@ impl App {
             running = background.start();
             let served = std::mem::take(&mut listeners.served);
             #[cfg(feature = "http3")]
-            let http3 =
-                http3::serve(server.clone(), std::mem::take(&mut listeners.http3), service.clone());
+            let http3 = http3::serve(
+                server.clone(),
+                std::mem::take(&mut listeners.http3),
+                service.clone(),
+                has_webtransport,
+            );
             let redirects = serve_redirects(server.clone(), &mut listeners);
             let app = server
                 .serve_each(served, move |info| ConnectionService::new(service.clone(), info));

@@ -24,6 +24,9 @@ pub(crate) struct Streams {
     pub(crate) counters: Counters,
     /// Whether HTTP/1 clients may close their sending side and still read.
     pub(crate) half_close: AtomicBool,
+    /// Whether the app has a route for WebTransport sessions.
+    #[cfg(feature = "http3")]
+    pub(crate) has_webtransport: AtomicBool,
     /// Whether the app has middleware, which may change responses.
     pub(crate) has_middleware: AtomicBool,
 }
@@ -38,8 +41,8 @@ pub(crate) struct BindStreams(pub(crate) Arc<Streams>);
 impl FinishResponse for BindStreams {
     fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>) {
         framing::check(response, &reporter);
-        #[cfg(feature = "ws")]
-        if let Some(report) = response.extensions().get::<crate::ws::endpoint::SocketReport>() {
+        #[cfg(any(feature = "http3", feature = "ws"))]
+        if let Some(report) = response.extensions().get::<crate::late_report::LateReport>() {
             return report.set(reporter.build(response.status()));
         }
         if let Some(stream) = response.extensions().get::<CloseHandle>() {

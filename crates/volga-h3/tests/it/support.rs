@@ -44,6 +44,11 @@ impl Pair {
 
     /// The configuration of a client that trusts this certificate and no other.
     pub(crate) fn client(&self) -> ClientConfig {
+        let config = QuicClientConfig::try_from(self.client_tls()).expect("TLS 1.3");
+        ClientConfig::new(Arc::new(config))
+    }
+
+    pub(crate) fn client_tls(&self) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes());
         roots.add(certificate.expect("a certificate")).expect("a certificate");
@@ -54,7 +59,7 @@ impl Pair {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h3".to_vec()];
-        ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).expect("TLS 1.3")))
+        config
     }
 }
 
@@ -164,12 +169,27 @@ where
     F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<TestBody>> + Send + 'static,
 {
+    serve_full(server, tls, false, handler)
+}
+
+/// Serves with or without WebTransport.
+pub(crate) fn serve_full<F, Fut>(
+    server: Server,
+    tls: &TlsAcceptor,
+    has_webtransport: bool,
+    handler: F,
+) -> Running
+where
+    F: Fn(Request<RequestBody>) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Response<TestBody>> + Send + 'static,
+{
     let (drain, counts) = (Drain::new(), ConnectionCounts::default());
     let settings = server.drain(drain.clone()).counts(counts.clone()).settings();
     let listeners = volga_h3::bind(["127.0.0.1:0".parse().expect("an address")], tls);
     let listeners = listeners.expect("a free port");
     let address = listeners[0].address();
-    let serving = Http3Server::new(settings).serve_each(listeners, move |info| {
+    let server = Http3Server::new(settings).webtransport(has_webtransport);
+    let serving = server.serve_each(listeners, move |info| {
         let handler = handler.clone();
         Handler(move |mut request: Request<RequestBody>| {
             request.extensions_mut().insert(info.clone());

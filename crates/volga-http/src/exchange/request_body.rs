@@ -109,7 +109,8 @@ impl RequestBody {
         Self(BodyKind::Boxed(BoxedBody(Box::pin(AdaptedBody { body }))))
     }
 
-    pub(crate) fn empty() -> Self {
+    /// Creates a body without content.
+    pub fn empty() -> Self {
         Self(BodyKind::Empty)
     }
 

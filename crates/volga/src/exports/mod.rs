@@ -16,3 +16,5 @@ pub(crate) mod responses;
 pub(crate) mod streams;
 #[cfg(feature = "ws")]
 pub(crate) mod websockets;
+#[cfg(feature = "http3")]
+pub(crate) mod webtransport;

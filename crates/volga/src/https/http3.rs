@@ -43,6 +43,14 @@ impl Http3Settings {
         volga_h3::bind(addresses, tls)
     }
 
+    /// Checks that the routes for WebTransport sessions can be reached.
+    pub(crate) fn check_webtransport(&self, has_webtransport: bool) -> io::Result<()> {
+        if has_webtransport && !self.is_on {
+            return Err(invalid("`map_webtransport` needs HTTP/3: call `with_http3`"));
+        }
+        Ok(())
+    }
+
     /// Sets the header, with the port that clients use if it is another one.
     pub(crate) fn announce(&self, listeners: &[Http3Listener], port: Option<u16>) {
         let header = |listener: &Http3Listener| {
@@ -88,12 +96,14 @@ pub(crate) async fn serve(
     server: Server,
     listeners: Vec<Http3Listener>,
     service: RouterService,
+    has_webtransport: bool,
 ) -> io::Result<DrainOutcome> {
     if listeners.is_empty() {
         return Ok(DrainOutcome::Complete);
     }
     let make = move |info| ConnectionService::new(service.clone(), info);
-    Http3Server::new(server.settings()).serve_each(listeners, make).await
+    let server = Http3Server::new(server.settings()).webtransport(has_webtransport);
+    server.serve_each(listeners, make).await
 }
 
 fn invalid(text: &'static str) -> io::Error {

@@ -5,22 +5,21 @@
 //! tests.
 
 use std::convert::Infallible;
-use std::error::Error as StdError;
-use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 use volga_core::{
-    BodyErrorReporter, BoxFuture, Description, Error, Handler, HandlerArgs, HttpBody, HttpResult,
-    IntoResponse, PartsArgs, RequestParts,
+    BoxFuture, Description, Error, Handler, HandlerArgs, HttpBody, HttpResult, IntoResponse,
+    PartsArgs, RequestParts,
 };
 use volga_http::TunnelOffer;
 use volga_ws::{Handshake, HandshakeError, WebSocketSettings, serve_protocol};
 
 use super::function::{RunSocket, SocketFunction};
 use super::handler::SocketHandler;
+use crate::late_report::LateReport;
 
 /// A function for a WebSocket as a handler of requests.
 pub(super) struct SocketEndpoint<H> {
@@ -110,7 +109,7 @@ where
             "the server cannot turn this connection into a WebSocket: run the app by `App::run`",
         ));
     };
-    let report = SocketReport::default();
+    let report = LateReport::default();
     let protocol = handshake.protocol().map(ToOwned::to_owned);
     let reporter = report.clone();
     let mut response = offer.accept("websocket", move |stream| {
@@ -129,29 +128,4 @@ fn refuse(error: HandshakeError) -> Error {
     let fields: Vec<_> = error.fields().collect();
     let refusal = Error::new(error.status(), error);
     fields.into_iter().fold(refusal, Error::with_header)
-}
-
-/// Reports the error of a function for a WebSocket. It is an extension of the response to the
-/// handshake, because only there the app can be asked for it.
-#[derive(Clone, Default)]
-pub(crate) struct SocketReport(Arc<OnceLock<BodyErrorReporter>>);
-
-impl SocketReport {
-    pub(crate) fn set(&self, reporter: Option<BodyErrorReporter>) {
-        if let Some(reporter) = reporter {
-            let _ = self.0.set(reporter);
-        }
-    }
-
-    pub(super) fn report(&self, cause: &(dyn StdError + Send + Sync + 'static)) {
-        if let Some(reporter) = self.0.get() {
-            reporter.report(cause);
-        }
-    }
-}
-
-impl fmt::Debug for SocketReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SocketReport")
-    }
 }

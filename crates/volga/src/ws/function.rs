@@ -3,7 +3,6 @@
 //! They are types and not async blocks, because an async block keeps room for what it captures
 //! beside the places to which it has moved it, and an app may have very many quiet sockets.
 
-use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -14,20 +13,20 @@ use volga_core::Error;
 use volga_http::TunnelStream;
 use volga_ws::{CloseCode, CloseReason, ClosedError, JsonError, Serve};
 
-use super::endpoint::SocketReport;
 use super::handler::SocketOutput;
+use crate::late_report::{LateReport, panic_error};
 
 pin_project! {
     /// The application's function. Its output is the reason to close the WebSocket with.
     pub(super) struct SocketFunction<F> {
         #[pin]
         function: F,
-        report: SocketReport,
+        report: LateReport,
     }
 }
 
 impl<F> SocketFunction<F> {
-    pub(super) fn new(function: F, report: SocketReport) -> Self {
+    pub(super) fn new(function: F, report: LateReport) -> Self {
         Self { function, report }
     }
 }
@@ -49,16 +48,8 @@ impl<F: Future<Output: SocketOutput>> Future for SocketFunction<F> {
     }
 }
 
-fn panic_error(panic: &(dyn Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Error::server_error(format!("panic: {}", text.unwrap_or("no message")))
-}
-
 /// The reason to close with after an error, which is reported if it is the server's.
-fn close_for(error: &Error, report: &SocketReport) -> CloseReason {
+fn close_for(error: &Error, report: &LateReport) -> CloseReason {
     let cause = error.cause();
     let is_closed =
         cause.is::<ClosedError>() || matches!(cause.downcast_ref(), Some(JsonError::Closed(_)));

@@ -1,6 +1,6 @@
 //! `map_ws` and `map_msg`: WebSockets on routes.
 
-pub(crate) mod endpoint;
+mod endpoint;
 mod function;
 mod handler;
 mod messages;

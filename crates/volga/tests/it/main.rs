@@ -74,3 +74,4 @@ mod under_hyper;
 mod upstream_bodies;
 mod validation;
 mod websockets;
+mod webtransport;
