@@ -78,6 +78,7 @@ pub use policy::Policy;
 pub use presence::event::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent};
 pub use presence::watch::PresenceWatch;
 pub use relay::adapter::{Append, Receipt, Relay, RelayFuture};
+pub use relay::control::MAX_SHARED_IDENTITY;
 pub use relay::error::{RelayError, SendError};
 pub use relay::feed::Feed;
 pub use relay::incoming::{Incoming, SnapshotEntry};

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use crate::codec::position::Position;
 use crate::hub::clock::{Moment, milliseconds};
+use crate::hub::relay::control::{CONTROL_TOPIC, Control};
 use crate::hub::relay::incoming::{Incoming, SnapshotEntry};
 use crate::hub::relay::payload;
 use crate::hub::relay::shared_hub::SharedHub;
@@ -142,6 +143,7 @@ impl Feed {
                     topic: topic.into(),
                     key: OwnedKeyChange::None,
                     message: None,
+                    control: None,
                 }];
                 self.put(&mut early);
             }
@@ -259,13 +261,15 @@ impl Feed {
         let number = self.shared.number_of(position)?;
         let after = after.and_then(|after| self.shared.number_of(after));
         let topic = String::from_utf8_lossy(topic);
+        let is_control = topic == CONTROL_TOPIC;
+        let control = is_control.then(|| Control::decode(payload).map(Box::new)).flatten();
         let is_valid =
             check_name(&topic, settings.max_topic_name).is_ok() && self.hub.check_key(key).is_ok();
         // A topic that is keyed on other nodes alone is an ordinary topic here.
         let key = if settings.max_keys(&topic).is_some() { key } else { KeyChange::None };
         let message = payload::decode(payload, position, settings.gap_event)
             .filter(|message| is_valid && message.len() <= settings.max_message_bytes);
-        if message.is_none() {
+        if message.is_none() && control.is_none() {
             self.shared.unheld.fetch_add(1, Ordering::Relaxed);
         }
         let now = self.hub.clock.now();
@@ -278,6 +282,7 @@ impl Feed {
             topic: topic.into(),
             key: OwnedKeyChange::new(key),
             message,
+            control,
         })
     }
 

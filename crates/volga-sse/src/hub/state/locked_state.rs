@@ -354,6 +354,11 @@ impl LockedState {
         (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed))
     }
 
+    /// Returns all subscriptions that have an identity.
+    pub(crate) fn identified_subscribers(&self) -> Vec<Arc<Subscriber>> {
+        self.identities.values().flat_map(|readers| readers.iter().map(Arc::clone)).collect()
+    }
+
     /// Returns the subscriptions of an identity.
     pub(crate) fn subscribers_of(&self, identity: &str) -> Vec<Arc<Subscriber>> {
         self.identities

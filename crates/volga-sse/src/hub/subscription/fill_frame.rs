@@ -60,7 +60,14 @@ impl FillFrame for Subscription {
     fn ends_with_farewell(self: Pin<&mut Self>) -> bool {
         // All clients of a hub that closes return, and they should not do so at the same time.
         let end = self.subscriber.end();
-        matches!(end, Some(SubscriptionEnd::HubClosed | SubscriptionEnd::NodeBehind))
+        matches!(
+            end,
+            Some(
+                SubscriptionEnd::HubClosed
+                    | SubscriptionEnd::NodeBehind
+                    | SubscriptionEnd::MissedClose
+            )
+        )
     }
 
     fn is_resumable(self: Pin<&mut Self>) -> bool {

@@ -106,6 +106,13 @@ impl Log {
         position
     }
 
+    /// Where the identity was closed, in order.
+    pub(super) fn closes(&self, identity: &str) -> Vec<Position> {
+        let is_close =
+            |entry: &&Entry| !entry.topic.is_ascii() && entry.payload[2..] == *identity.as_bytes();
+        self.acknowledged.iter().filter(is_close).map(|entry| entry.position).collect()
+    }
+
     /// Forgets the first messages.
     pub(super) fn trim(&mut self, count: usize) {
         self.trimmed = (self.trimmed + count).min(self.entries.len());
