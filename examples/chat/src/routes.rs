@@ -73,6 +73,6 @@ fn presence(event: PresenceEvent) -> Message {
 
 async fn say(room: Room, hub: Dc<Hub>, Json(draft): Json<Draft>) -> HttpResult {
     let message = draft.check()?;
-    let position = hub.publish(&room.topic(), Message::new().json(&message))?;
-    created!({ "id": position.to_string() })
+    let receipt = hub.send(&room.topic(), Message::new().json(&message)).await?;
+    created!({ "id": receipt.position.to_string() })
 }

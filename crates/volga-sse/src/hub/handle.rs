@@ -9,15 +9,18 @@ use tokio::sync::watch;
 use crate::codec::message::Message;
 use crate::codec::position::Position;
 use crate::hub::builder::HubBuilder;
+use crate::hub::clock::milliseconds;
 use crate::hub::error::{CreateTopicError, PublishError};
+use crate::hub::presence::announcement::MAX_SHARED_IDENTITY;
 use crate::hub::presence::watch::PresenceWatch;
 use crate::hub::relay::adapter::{Append, Receipt, Relay};
-use crate::hub::relay::control::{Control, MAX_SHARED_IDENTITY};
+use crate::hub::relay::control::Control;
 use crate::hub::relay::error::SendError;
 use crate::hub::relay::feed::Feed;
 use crate::hub::relay::send::{SendMessage, Sending};
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::relay::state::{RelayState, RelayWatch};
+use crate::hub::settings::DEFAULT_SHARED_PRESENCE_GRACE;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::stats::{HubStats, TopicStats};
 use crate::hub::subscription::arguments::Topics;
@@ -289,6 +292,11 @@ impl Hub {
     /// Returns the [identities](Subscribe::identity) that subscribe to a topic, each with the
     /// number of its subscriptions. Subscriptions by pattern count as well. An identity that has
     /// left and may [still return](HubBuilder::presence_grace) has no subscription.
+    ///
+    /// In a [shared](HubBuilder::build_shared) hub, this includes the identities on other nodes, if
+    /// the crate that connects the engine announces them. All subscriptions of an identity on
+    /// another node count as one. What happens on another node is known here a moment later. The
+    /// identities of a node that dies are gone after the [lease](HubBuilder::presence_lease).
     #[must_use]
     pub fn presence(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
         self.0.present(topic)
@@ -389,7 +397,9 @@ impl HubBuilder {
     /// Builds the hub.
     #[must_use]
     pub fn build(self) -> Hub {
-        Hub(Arc::new(HubState::new(self.settings, None)))
+        let mut settings = self.settings;
+        settings.presence_grace = self.presence_grace.unwrap_or(0);
+        Hub(Arc::new(HubState::new(settings, None)))
     }
 
     /// Builds a hub that several nodes share, and the feed that fills it. A crate that connects an
@@ -400,7 +410,11 @@ impl HubBuilder {
     #[must_use]
     pub fn build_shared(self, relay: impl Relay) -> (Hub, Feed) {
         let shared = Arc::new(SharedHub::new(Arc::new(relay)));
-        let state = Arc::new(HubState::new(self.settings, Some(Arc::clone(&shared))));
+        let mut settings = self.settings;
+        let grace = milliseconds(DEFAULT_SHARED_PRESENCE_GRACE);
+        settings.presence_grace = self.presence_grace.unwrap_or(grace);
+        let state = Arc::new(HubState::new(settings, Some(Arc::clone(&shared))));
+        state.lock().presence.share();
         (Hub(Arc::clone(&state)), Feed::new(state, shared))
     }
 }

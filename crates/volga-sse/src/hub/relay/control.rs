@@ -6,22 +6,27 @@
 
 use std::sync::Arc;
 
+use crate::hub::presence::announcement::{Announcement, MAX_SHARED_IDENTITY};
+
 /// The topic of these messages in the engine's log. It is not ASCII, so no topic has this name.
 pub(crate) const CONTROL_TOPIC: &str = "\u{a7}hub";
-
-/// The length of an identity that nodes tell each other, in bytes.
-pub const MAX_SHARED_IDENTITY: usize = 1_024;
 
 /// The first byte of such a message.
 const VERSION: u8 = 1;
 /// The second byte.
 const CLOSE_IDENTITY: u8 = 1;
+const PRESENCE: u8 = 2;
+const ASK_PRESENCE: u8 = 3;
 
 /// What a hub tells the hubs of all nodes, itself included.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Control {
     /// All subscriptions of this identity end.
     CloseIdentity(Arc<str>),
+    /// Who subscribes on a node.
+    Presence(Announcement),
+    /// The node with this number asks the others who subscribes there.
+    AskPresence(u64),
 }
 
 impl Control {
@@ -30,6 +35,16 @@ impl Control {
             Self::CloseIdentity(identity) => {
                 let mut payload = vec![VERSION, CLOSE_IDENTITY];
                 payload.extend_from_slice(identity.as_bytes());
+                payload
+            }
+            Self::Presence(announcement) => {
+                let mut payload = vec![VERSION, PRESENCE];
+                announcement.encode_into(&mut payload);
+                payload
+            }
+            Self::AskPresence(node) => {
+                let mut payload = vec![VERSION, ASK_PRESENCE];
+                payload.extend_from_slice(&node.to_le_bytes());
                 payload
             }
         }
@@ -43,6 +58,8 @@ impl Control {
             CLOSE_IDENTITY if rest.len() <= MAX_SHARED_IDENTITY => {
                 Some(Self::CloseIdentity(text()?))
             }
+            PRESENCE => Some(Self::Presence(Announcement::decode(rest)?)),
+            ASK_PRESENCE => Some(Self::AskPresence(u64::from_le_bytes(rest.try_into().ok()?))),
             _ => None,
         }
     }
@@ -63,6 +80,8 @@ mod tests {
         for control in ["", "anna", "\u{fc}"].map(|name| Control::CloseIdentity(name.into())) {
             assert_eq!(Control::decode(&control.encode()), Some(control));
         }
+        let ask = Control::AskPresence(u64::MAX - 1);
+        assert_eq!(Control::decode(&ask.encode()), Some(ask));
         let long = Control::CloseIdentity("x".repeat(MAX_SHARED_IDENTITY + 1).into());
         assert_eq!(Control::decode(&long.encode()), None);
         for payload in [&b""[..], b"\x01", b"\x02\x01anna", b"\x01\x00anna", b"\x01\x01\xff"] {

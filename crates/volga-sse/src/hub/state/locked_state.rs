@@ -35,7 +35,7 @@ pub(crate) struct LockedState {
     pub(crate) remembers_messages: bool,
     present_by_pattern: SlotMap<PatternIdentity>,
     identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
-    presence: HubPresence,
+    pub(crate) presence: HubPresence,
     /// The wakers to wake once the lock is released.
     wakers: WakerLists,
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
@@ -329,6 +329,15 @@ impl LockedState {
     /// present.
     pub(crate) fn subscriptions_of(&self, topic: &str, identity: &str) -> Option<usize> {
         self.presence.subscriptions_of(topic, identity)
+    }
+
+    /// Changes who is present. The watches that must learn of it are woken once the lock is
+    /// released.
+    pub(crate) fn with_presence<T>(
+        &mut self,
+        change: impl FnOnce(&mut HubPresence, &mut WakerLists) -> T,
+    ) -> T {
+        change(&mut self.presence, &mut self.wakers)
     }
 
     pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> SharedLog {

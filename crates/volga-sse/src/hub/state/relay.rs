@@ -196,7 +196,7 @@ impl HubState {
         if &*early.topic == CONTROL_TOPIC {
             self.remember(locked, &Arc::new(Topic::removed("")));
             if let Some(control) = early.control {
-                self.apply_control(shared, locked, *control, early.at, changes);
+                self.apply_control(shared, locked, *control, (early.at, now), changes);
             }
             return;
         }
@@ -228,9 +228,9 @@ impl HubState {
     fn apply_control(
         &self,
         shared: &SharedHub,
-        locked: &LockedState,
+        locked: &mut LockedState,
         control: Control,
-        at: Moment,
+        (at, now): (Moment, Moment),
         changes: &mut Changes,
     ) {
         match control {
@@ -240,6 +240,19 @@ impl HubState {
             Control::CloseIdentity(identity) => {
                 let of_identity = locked.subscribers_of(&identity);
                 changes.end(&of_identity, SubscriptionEnd::IdentityClosed);
+            }
+            Control::Presence(announcement) => {
+                if announcement.node != shared.node {
+                    // A node that reads what comes now needs no clock of the engine.
+                    let is_live = shared.state() == RelayState::Live;
+                    let at = if is_live { now } else { at };
+                    self.take_announcement(locked, announcement, at, now);
+                }
+            }
+            Control::AskPresence(node) => {
+                if node != shared.node {
+                    self.set_presence_ask(locked, true);
+                }
             }
         }
     }

@@ -55,6 +55,10 @@ impl FillFrame for Subscription {
 
     fn on_silence(self: Pin<&mut Self>) {
         self.hub.sweep_in_silence();
+        if self.hub.is_lost_for_too_long() {
+            // The stream is polled again after its heartbeat, and finds that it has ended.
+            drop(self.subscriber.close(SubscriptionEnd::NodeLost));
+        }
     }
 
     fn ends_with_farewell(self: Pin<&mut Self>) -> bool {
@@ -66,6 +70,7 @@ impl FillFrame for Subscription {
                 SubscriptionEnd::HubClosed
                     | SubscriptionEnd::NodeBehind
                     | SubscriptionEnd::MissedClose
+                    | SubscriptionEnd::NodeLost
             )
         )
     }

@@ -24,6 +24,9 @@ pub enum SubscriptionEnd {
     /// engine, and one of them may have closed the subscription's identity. The client can return,
     /// and your program then decides whether it may subscribe.
     MissedClose,
+    /// This node of a [shared](crate::hub::HubBuilder::build_shared) hub has lost its engine for
+    /// longer than [`max_lost_time`](crate::hub::HubBuilder::max_lost_time).
+    NodeLost,
 }
 
 const OPEN: u8 = 0;
@@ -32,6 +35,7 @@ const IDENTITY_CLOSED: u8 = 2;
 const TOO_SLOW: u8 = 3;
 const NODE_BEHIND: u8 = 4;
 const MISSED_CLOSE: u8 = 5;
+const NODE_LOST: u8 = 6;
 
 /// What a subscription shares with publishers.
 ///
@@ -160,6 +164,7 @@ impl Subscriber {
             SubscriptionEnd::TooSlow => TOO_SLOW,
             SubscriptionEnd::NodeBehind => NODE_BEHIND,
             SubscriptionEnd::MissedClose => MISSED_CLOSE,
+            SubscriptionEnd::NodeLost => NODE_LOST,
         };
         // A subscription to a closed hub delivers what is left before it ends. If its identity is
         // closed as well, it ends without that.
@@ -176,6 +181,7 @@ impl Subscriber {
             TOO_SLOW => Some(SubscriptionEnd::TooSlow),
             NODE_BEHIND => Some(SubscriptionEnd::NodeBehind),
             MISSED_CLOSE => Some(SubscriptionEnd::MissedClose),
+            NODE_LOST => Some(SubscriptionEnd::NodeLost),
             _ => None,
         }
     }

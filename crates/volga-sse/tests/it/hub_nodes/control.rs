@@ -16,10 +16,10 @@ use super::support::{EPOCH, Node, Script, at, builder, node, ready};
 /// What a hub appends to close an identity.
 fn close_of(identity: &str) -> Append {
     let other = node(0);
-    other.script.0.lock().unwrap().answers = vec![Ok(Receipt::new(at(1), 2))];
+    other.script.0.lock().expect("no panic").answers = vec![Ok(Receipt::new(at(1), 2))];
     let sent = other.hub.send_close_identity(identity).now_or_never();
     sent.expect("an answer").expect("sent");
-    other.script.0.lock().unwrap().appended.pop().expect("appended")
+    other.script.0.lock().expect("no panic").appended.pop().expect("appended")
 }
 
 fn incoming(append: &Append, number: u64, time: Option<SystemTime>) -> Incoming<'_> {

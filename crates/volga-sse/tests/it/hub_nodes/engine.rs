@@ -207,6 +207,14 @@ impl Node {
         Self { hub, feed, engine: engine.clone(), read: Position::new(0, 0) }
     }
 
+    /// Appends what the node tells the others about who subscribes there.
+    pub(super) fn announce(&mut self) {
+        for append in self.feed.announcements() {
+            let payload = append.payload().to_vec();
+            self.engine.log().append(append.topic(), None, payload, false);
+        }
+    }
+
     /// Reads at most this many messages. They come in another order and some come twice, within
     /// what the hub holds back.
     pub(super) fn read(&mut self, max: usize, random: &mut Random) {
