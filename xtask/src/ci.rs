@@ -11,8 +11,8 @@ mod versions;
 use std::time::{Duration, Instant};
 
 use crate::{
-    api, bench, book, browser, budget, compat, deps, fuzz, package, proxies, smoke, templates,
-    tidy,
+    api, bench, book, browser, budget, compat, deps, fuzz, nodes, package, proxies, smoke,
+    templates, tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
@@ -138,8 +138,18 @@ pub(crate) const STEPS: &[Step] = &[
         advice: "`cargo test -p CRATE TEST_NAME` repeats one test",
         missing_program: |_| None,
         run: |workspace| {
-            tools::run(&mut workspace.cargo(&["test", "--workspace", "--all-features"]))
+            let mut command = workspace.cargo(&["test", "--workspace", "--all-features"]);
+            // The step `nodes` runs the tests that need an engine.
+            tools::run(command.env("VOLGA_TEST_ENGINES", "0"))
         },
+    },
+    Step {
+        name: "nodes",
+        claim: "several nodes with a real Redis lose no message and repeat none, whatever fails, or report exactly what is missing",
+        depth: Depth::Everyday,
+        advice: "`cargo test -p volga-relay-redis --test it NAME` repeats one test",
+        missing_program: |_| nodes::missing_program().map(MissingProgram::Required),
+        run: nodes::run,
     },
     Step {
         name: "via-h2",

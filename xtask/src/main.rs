@@ -15,6 +15,7 @@ mod compat;
 mod deps;
 mod fuzz;
 mod http_get;
+mod nodes;
 mod package;
 mod programs;
 mod proxies;

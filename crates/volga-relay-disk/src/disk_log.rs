@@ -25,13 +25,13 @@ pub const DEFAULT_MAX_QUEUED: usize = 1_024;
 pub enum Durability {
     /// Each transaction is written to the disk (`fsync`) before its messages are acknowledged and
     /// delivered. `kill -9` loses nothing that was acknowledged. A power failure loses nothing
-    /// either, if the disk keeps what it has confirmed: so says the documentation of redb, and it is
-    /// not tested here.
+    /// either, if the disk keeps what it has confirmed: so says the documentation of redb, and it
+    /// is not tested here.
     #[default]
     EachBatch,
-    /// Messages are acknowledged and delivered at once, and written to the disk at least this often.
-    /// `kill -9` and a power failure lose what came since then. A client that has received one of
-    /// the lost messages is told by a gap.
+    /// Messages are acknowledged and delivered at once, and written to the disk at least this
+    /// often. `kill -9` and a power failure lose what came since then. A client that has received
+    /// one of the lost messages is told by a gap.
     Every(Duration),
 }
 
@@ -99,8 +99,8 @@ impl DiskLog {
     /// [`Hub::send`] to publish.
     ///
     /// This reads and checks the whole file, and waits for it. So call it when the program starts,
-    /// before it serves. The file is closed a moment after the last handle of the hub and the last
-    /// subscription are dropped.
+    /// before it serves. The file is closed a moment after [`Hub::close`], or after the last handle
+    /// of the hub and the last subscription are dropped.
     ///
     /// # Errors
     ///

@@ -19,8 +19,8 @@ pub enum DiskLogError {
     },
     /// The file is torn, was changed by another program, or is not a log.
     #[error(
-        "the log `{}` is damaged ({reason}); restore it from a backup, or move it away to begin with \
-         an empty log, of which clients are told by a gap",
+        "the log `{}` is damaged ({reason}); restore it from a backup, or move it away to begin \
+         with an empty log, of which clients are told by a gap",
         path.display()
     )]
     Damaged {
@@ -45,8 +45,8 @@ pub enum DiskLogError {
     },
     /// The file cannot be read or written.
     #[error(
-        "the log `{}` cannot be read or written; check that its folder exists, that the program may \
-         write there, and that the disk has room",
+        "the log `{}` cannot be read or written; check that its folder exists, that the program \
+         may write there, and that the disk has room",
         path.display()
     )]
     Io {

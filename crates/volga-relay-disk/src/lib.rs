@@ -30,8 +30,8 @@
 //! ```
 //!
 //! Everything that the hub sends goes through one file of `redb`, an embedded store with
-//! transactions. One thread owns it, so no task of the runtime waits for the disk. The messages that
-//! are sent while the thread writes are written together in the next transaction.
+//! transactions. One thread owns it, so no task of the runtime waits for the disk. The messages
+//! that are sent while the thread writes are written together in the next transaction.
 //!
 //! One process uses a file at a time. Several nodes share an engine instead.
 

@@ -52,7 +52,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes what is sent until the hub is gone.
+    /// Writes what is sent until the hub is closed or gone.
     pub(crate) fn run(mut self) {
         loop {
             match self.jobs.recv_timeout(self.pause()) {
@@ -60,10 +60,13 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if self.feed.is_abandoned() {
+            if self.feed.is_abandoned() || self.feed.is_closed() {
                 break;
             }
             self.tick();
+        }
+        while let Ok(job) = self.jobs.try_recv() {
+            self.write(job);
         }
         if let Some(store) = &mut self.store {
             // The process ends or the hub is dropped, so nobody can be told of an error.

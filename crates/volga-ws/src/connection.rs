@@ -1,24 +1,22 @@
 //! `Connection`: moves frames between the client and the [state](SharedState) of the socket.
 
-use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tungstenite::Error;
-use tungstenite::protocol::{Role, WebSocketContext};
 
 use crate::close::{CloseCode, CloseReason, SocketEnd};
-use crate::message::{Message, Utf8Bytes};
-use crate::out_queue::{FrameKind, advance, slices};
+use crate::decoder::{Decoded, Decoder};
+use crate::out_queue::{FrameKind, Frames};
 use crate::settings::WebSocketSettings;
-use crate::shared_state::SharedState;
+use crate::shared_state::{SharedState, Step};
 
 /// The size of the read buffer. It is on the stack, so a quiet socket holds none.
 const READ_BYTES: usize = 8 * 1024;
@@ -31,13 +29,22 @@ const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(crate) struct Connection<IO> {
     io: IO,
-    context: WebSocketContext,
+    decoder: Decoder,
     shared: Arc<SharedState>,
     phase: Phase,
     /// Frames that were taken from the queue and are not written yet.
-    writing: VecDeque<Bytes>,
+    writing: Frames,
+    is_flushed: bool,
     timer: Pin<Box<Sleep>>,
+    /// Whether the timer wakes this task.
+    is_timer_set: bool,
     times: Times,
+    /// Whether a message was sent or received since the times were last checked.
+    is_active: bool,
+    /// Whether a read of this turn has found nothing.
+    awaits_input: bool,
+    /// The time of this turn, if it was needed.
+    time: Option<Instant>,
 }
 
 /// The phase in the life of a socket.
@@ -80,22 +87,52 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         };
         Self {
             io,
-            context: WebSocketContext::new(Role::Server, Some(settings.protocol_config())),
+            decoder: Decoder::new(settings),
             shared,
             phase: Phase::Open,
-            writing: VecDeque::new(),
+            writing: Frames::default(),
+            is_flushed: true,
             timer: Box::pin(sleep(FAR)),
+            is_timer_set: false,
             times,
+            is_active: false,
+            awaits_input: false,
+            time: None,
         }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<SharedState> {
+        &self.shared
+    }
+
+    /// Begins the time that the application has after the end of the connection.
+    pub(crate) fn begin_grace(&mut self) {
+        self.timer.as_mut().reset(self.times.close_deadline());
+    }
+
+    /// Ready when that time has passed.
+    pub(crate) fn poll_grace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.as_mut().poll(cx)
+    }
+
+    /// Begins a turn of the task. [`poll`](Self::poll) may be called several times in one turn.
+    pub(crate) fn begin_turn(&mut self, cx: &Context<'_>) {
+        let is_same_task = self.shared.lock().begin_turn(cx);
+        self.is_timer_set &= is_same_task;
+        self.awaits_input = false;
+        self.time = None;
     }
 
     /// Reads, writes and checks the timeouts, as far as that is possible now. Ready when the
     /// connection is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.shared.lock().begin_turn(cx);
         for _ in 0..READS_PER_TURN {
-            self.begin_close();
-            match self.poll_write(cx) {
+            let mut step = self.begin_step();
+            if let Some(reason) = step.close.take() {
+                self.close(reason);
+                step = self.begin_step();
+            }
+            match self.poll_write(cx, &mut step) {
                 Poll::Ready(Err(error)) => self.disconnect(&error),
                 Poll::Ready(Ok(())) => self.poll_shut(cx),
                 Poll::Pending => {}
@@ -103,7 +140,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             if matches!(self.phase, Phase::Over) {
                 return Poll::Ready(());
             }
-            if self.poll_read(cx).is_pending() {
+            if self.poll_read(cx, step.may_read).is_pending() {
                 return self.poll_times(cx);
             }
         }
@@ -111,54 +148,60 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         Poll::Pending
     }
 
-    /// Sends the close frame, if the application or the server wants to close.
-    fn begin_close(&mut self) {
-        let Phase::Open = self.phase else { return };
-        let Some(reason) = self.shared.lock().begin_close() else { return };
+    fn begin_step(&mut self) -> Step {
+        let step = self.shared.begin_step(self.writing.len() > 0);
+        self.is_active |= step.is_active;
+        step
+    }
+
+    /// The time of this turn.
+    fn time(&mut self) -> Instant {
+        *self.time.get_or_insert_with(Instant::now)
+    }
+
+    /// Queues the close frame, because the application or the server wants to close.
+    fn close(&mut self, reason: CloseReason) {
         self.send_close(&reason);
-        let deadline = self.times.close_deadline();
-        self.phase = Phase::Closing { deadline, reason };
+        if let Phase::Open = self.phase {
+            let deadline = self.times.close_deadline();
+            self.phase = Phase::Closing { deadline, reason };
+        }
     }
 
     fn send_close(&mut self, reason: &CloseReason) {
-        let mut pipe = Pipe::new(&[]);
-        // It fails only if the close frame was sent before.
-        let _ = self.context.close(&mut pipe, Some(reason.to_frame()));
-        self.shared.lock().out.push_encoded(&pipe.output);
+        let frame = self.decoder.close(reason);
+        self.shared.lock().out.push_encoded(&frame);
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            if self.writing.is_empty() {
-                let mut state = self.shared.lock();
-                if state.out.len() == 0 {
-                    break;
-                }
-                state.writing_bytes = state.out.len();
-                self.writing = state.out.take();
-            }
+    fn poll_write(&mut self, cx: &mut Context<'_>, step: &mut Step) -> Poll<io::Result<()>> {
+        if self.writing.len() == 0 {
+            self.writing = std::mem::take(&mut step.frames);
+        }
+        while self.writing.len() > 0 {
             let io = Pin::new(&mut self.io);
-            let written = match (self.writing.len(), self.writing.front()) {
-                // The most frequent case. The kernel takes one piece with less work.
-                (1, Some(only)) => io.poll_write(cx, only),
-                _ => {
-                    let (slices, count) = slices(&self.writing);
+            let written = match self.writing.as_one_piece() {
+                Some(piece) => io.poll_write(cx, piece),
+                None => {
+                    let (slices, count) = self.writing.slices();
                     io.poll_write_vectored(cx, &slices[..count])
                 }
             };
-            match written {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(written)) => advance(&mut self.writing, written),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
+            match ready!(written)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.writing.advance(written),
             }
-            let left = self.writing.iter().map(Bytes::len).sum();
-            self.shared.lock().wrote(left);
+            self.is_flushed = false;
+            let (next, may_read) = self.shared.record_written(self.writing.len());
+            step.may_read = may_read;
+            if self.writing.len() == 0 {
+                self.writing = next;
+            }
         }
-        if self.writing.capacity() > 0 {
-            self.writing = VecDeque::new();
+        if !self.is_flushed {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+            self.is_flushed = true;
         }
-        Pin::new(&mut self.io).poll_flush(cx)
+        Poll::Ready(Ok(()))
     }
 
     /// Closes the stream once everything is written.
@@ -172,23 +215,27 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     /// Reads once. Pending if nothing is there, or if nothing should be read.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.phase, Phase::Open) && !self.shared.may_read() {
+    fn poll_read(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<()> {
+        if self.awaits_input {
+            return Poll::Pending;
+        }
+        if matches!(self.phase, Phase::Open) && !may_read {
             // A server that does not read sees no pong, so a missing pong proves nothing now.
-            self.times.last_read = Instant::now();
+            self.times.last_read = self.time();
             self.times.pinged = None;
             return Poll::Pending;
         }
         let mut space = [MaybeUninit::uninit(); READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut space);
         let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, &mut buffer) else {
+            self.awaits_input = true;
             return Poll::Pending;
         };
         match read {
             Err(error) => self.disconnect(&error),
             Ok(()) if buffer.filled().is_empty() => self.finish(SocketEnd::Disconnected),
             Ok(()) => {
-                self.times.last_read = Instant::now();
+                self.times.last_read = self.time();
                 self.times.pinged = None;
                 if !matches!(self.phase, Phase::Ending { .. }) {
                     self.feed(buffer.filled());
@@ -200,25 +247,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 
     /// Takes bytes from the client.
     fn feed(&mut self, input: &[u8]) {
-        let mut pipe = Pipe::new(input);
-        let mut closed_by_client = None;
-        let end = loop {
-            let message = match self.context.read(&mut pipe) {
-                Ok(tungstenite::Message::Text(text)) => Message::Text(Utf8Bytes::from_inner(text)),
-                Ok(tungstenite::Message::Binary(bytes)) => Message::Binary(bytes),
-                Ok(tungstenite::Message::Close(frame)) => {
-                    closed_by_client = Some(frame.map(CloseReason::from_frame));
-                    continue;
-                }
-                // tungstenite replies to pings by itself.
-                Ok(_) => continue,
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => break None,
-                Err(error) => break Some(error),
-            };
-            self.shared.lock().receive(message);
-        };
-        self.shared.lock().out.push_encoded(&pipe.output);
-        match (end, closed_by_client) {
+        let mut state = self.shared.lock();
+        let decoded = self.decoder.decode(input, |message| state.receive(message));
+        let Decoded { replies, close, error } = decoded;
+        state.out.push_encoded(&replies);
+        drop(state);
+        match (error, close) {
             (None, _) => {}
             (Some(_), Some(reason)) => self.begin_end(SocketEnd::ClosedByClient(reason)),
             (Some(error), None) => {
@@ -261,8 +295,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 
     /// Acts on timeouts that have passed. Ready when the connection is over.
     fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.shared.lock().take_activity() {
-            self.times.last_message = Instant::now();
+        if std::mem::take(&mut self.is_active) {
+            self.times.last_message = self.time();
         }
         loop {
             let due = match &self.phase {
@@ -275,8 +309,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             // fires, this code compares the time with the deadline again.
             if due < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(due);
+                self.is_timer_set = false;
+            }
+            if self.is_timer_set {
+                return Poll::Pending;
             }
             if self.timer.as_mut().poll(cx).is_pending() {
+                self.is_timer_set = true;
                 return Poll::Pending;
             }
             let now = Instant::now();
@@ -290,9 +329,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Phase::Open if self.times.is_idle(now) => {
                     let reason = CloseReason::new(CloseCode::NORMAL, "idle for too long");
                     self.shared.close(reason);
-                    self.begin_close();
-                    // A write that fails is noticed in the next turn.
+                    // The close frame is sent in the next turn.
                     cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 Phase::Open => {
                     self.times.pinged = Some(now);
@@ -341,35 +380,4 @@ fn refusal(error: &Error) -> CloseReason {
         _ => CloseCode::PROTOCOL_ERROR,
     };
     CloseReason::new(code, error.to_string())
-}
-
-/// The stream that tungstenite reads and writes: bytes in memory.
-struct Pipe<'a> {
-    input: &'a [u8],
-    output: Vec<u8>,
-}
-
-impl<'a> Pipe<'a> {
-    fn new(input: &'a [u8]) -> Self {
-        Self { input, output: Vec::new() }
-    }
-}
-
-impl Read for Pipe<'_> {
-    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        if self.input.is_empty() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        self.input.read(space)
-    }
-}
-
-impl Write for Pipe<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.output.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

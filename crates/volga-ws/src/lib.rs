@@ -47,8 +47,10 @@
 
 mod close;
 mod connection;
+mod decoder;
 #[cfg(feature = "hub")]
 mod forward;
+mod frame_edges;
 mod handshake;
 #[cfg(feature = "json")]
 mod json;
@@ -68,7 +70,7 @@ pub use handshake::{Handshake, HandshakeError};
 #[cfg(feature = "json")]
 pub use json::JsonError;
 pub use message::{Message, Utf8Bytes};
-pub use serve::{serve, serve_protocol};
+pub use serve::{Serve, serve, serve_protocol};
 pub use settings::{
     DEFAULT_MAX_WS_FRAME, DEFAULT_MAX_WS_MESSAGE, DEFAULT_MAX_WS_UNREAD, DEFAULT_MAX_WS_UNSENT,
     DEFAULT_WS_CLOSE_TIMEOUT, DEFAULT_WS_IDLE_TIMEOUT, DEFAULT_WS_PING_INTERVAL,

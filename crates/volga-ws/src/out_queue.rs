@@ -81,33 +81,73 @@ impl OutQueue {
     }
 
     /// Moves all frames out.
-    pub(crate) fn take(&mut self) -> VecDeque<Bytes> {
+    pub(crate) fn take(&mut self) -> Frames {
+        let bytes = std::mem::take(&mut self.bytes);
+        if self.pieces.is_empty() {
+            // The most frequent case: short frames, which are one piece as they are.
+            let first = std::mem::take(&mut self.tail);
+            return Frames { first, rest: VecDeque::new(), bytes };
+        }
         self.finish_tail();
-        self.bytes = 0;
-        std::mem::take(&mut self.pieces)
+        Frames { first: BytesMut::new(), rest: std::mem::take(&mut self.pieces), bytes }
     }
 }
 
-/// The first pieces as slices for one write.
-pub(crate) fn slices(pieces: &VecDeque<Bytes>) -> ([IoSlice<'_>; SLICES], usize) {
-    let mut slices = [IoSlice::new(&[]); SLICES];
-    let mut count = 0;
-    for (slice, piece) in slices.iter_mut().zip(pieces) {
-        *slice = IoSlice::new(piece);
-        count += 1;
-    }
-    (slices, count)
+/// Frames that were taken out of a queue, and are being written.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    first: BytesMut,
+    rest: VecDeque<Bytes>,
+    bytes: usize,
 }
 
-/// Removes bytes that were written.
-pub(crate) fn advance(pieces: &mut VecDeque<Bytes>, mut written: usize) {
-    while let Some(first) = pieces.front_mut() {
-        if written < first.len() {
-            first.advance(written);
+impl Frames {
+    /// The number of bytes that are not written yet.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// The bytes, if they are one piece. The kernel takes one piece with less work.
+    pub(crate) fn as_one_piece(&self) -> Option<&[u8]> {
+        match (self.first.is_empty(), self.rest.len()) {
+            (false, 0) => Some(&self.first),
+            (true, 1) => self.rest.front().map(|piece| &piece[..]),
+            _ => None,
+        }
+    }
+
+    /// The first pieces as slices for one write.
+    pub(crate) fn slices(&self) -> ([IoSlice<'_>; SLICES], usize) {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        let first = Some(&self.first[..]).filter(|first| !first.is_empty());
+        let pieces = first.into_iter().chain(self.rest.iter().map(|piece| &piece[..]));
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+            count += 1;
+        }
+        (slices, count)
+    }
+
+    /// Removes bytes that were written.
+    pub(crate) fn advance(&mut self, mut written: usize) {
+        self.bytes -= written;
+        if self.bytes == 0 {
+            // A quiet socket holds no memory for frames.
+            *self = Self::default();
             return;
         }
-        written -= first.len();
-        pieces.pop_front();
+        let from_first = written.min(self.first.len());
+        self.first.advance(from_first);
+        written -= from_first;
+        while let Some(piece) = self.rest.front_mut() {
+            if written < piece.len() {
+                piece.advance(written);
+                return;
+            }
+            written -= piece.len();
+            self.rest.pop_front();
+        }
     }
 }
 
@@ -131,16 +171,17 @@ mod tests {
                 queue.push(FrameKind::Binary, payload.clone());
                 queue.push(FrameKind::Binary, payload.clone());
                 assert_eq!(queue.len(), twice.len());
-                let mut pieces = queue.take();
+                let mut frames = queue.take();
                 let mut found = Vec::new();
-                while !pieces.is_empty() {
-                    let (slices, count) = slices(&pieces);
+                while frames.len() > 0 {
+                    let (slices, count) = frames.slices();
                     assert!(count > 0);
+                    assert_eq!(frames.as_one_piece().is_some(), count == 1);
                     // A write takes as much as it likes, across the pieces.
                     let sent = slices.iter().flat_map(|slice| slice.iter()).take(step);
                     let before = found.len();
                     found.extend(sent.copied());
-                    advance(&mut pieces, found.len() - before);
+                    frames.advance(found.len() - before);
                 }
                 assert!(found == twice, "{length} bytes in steps of {step}");
             }
@@ -152,6 +193,6 @@ mod tests {
         let payload = Bytes::from(vec![7; COPIED + 1]);
         let mut queue = OutQueue::default();
         queue.push(FrameKind::Text, payload.clone());
-        assert_eq!(queue.take()[1].as_ptr(), payload.as_ptr());
+        assert_eq!(queue.take().rest[1].as_ptr(), payload.as_ptr());
     }
 }

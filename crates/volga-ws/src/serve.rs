@@ -1,12 +1,12 @@
 //! `serve`: runs the function of an application with its WebSocket.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until};
 
 use crate::close::{CloseCode, CloseReason, SocketEnd};
 use crate::connection::Connection;
@@ -24,21 +24,25 @@ use crate::socket::WebSocket;
 /// closed with what it returned: `()` for code 1000, or a [`CloseReason`].
 /// [`WebSocket`] says what happens to the handler when the client leaves.
 ///
+/// `handler` is called at once, and its future is first polled with the future that this function
+/// returns.
+///
 /// # Cancel safety
 ///
 /// Dropping the future ends the WebSocket without a close.
-pub async fn serve<IO, H, Fut>(
+pub fn serve<IO, S, H, Fut>(
     io: IO,
     settings: &WebSocketSettings,
-    shutdown: impl Future<Output = ()>,
+    shutdown: S,
     handler: H,
-) -> SocketEnd
+) -> Serve<IO, S, Fut>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
+    S: Future<Output = ()>,
     H: FnOnce(WebSocket) -> Fut,
     Fut: Future<Output: Into<CloseReason>>,
 {
-    serve_protocol(io, settings, None, shutdown, handler).await
+    serve_protocol(io, settings, None, shutdown, handler)
 }
 
 /// Like [`serve`], for a WebSocket with the subprotocol that the
@@ -47,65 +51,93 @@ where
 /// # Cancel safety
 ///
 /// Dropping the future ends the WebSocket without a close.
-pub async fn serve_protocol<IO, H, Fut>(
+pub fn serve_protocol<IO, S, H, Fut>(
     io: IO,
     settings: &WebSocketSettings,
     protocol: Option<String>,
-    shutdown: impl Future<Output = ()>,
+    shutdown: S,
     handler: H,
-) -> SocketEnd
+) -> Serve<IO, S, Fut>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
+    S: Future<Output = ()>,
     H: FnOnce(WebSocket) -> Fut,
     Fut: Future<Output: Into<CloseReason>>,
 {
     let shared = SharedState::new(settings, protocol);
-    let grace = settings.close_timeout;
-    let mut connection = Connection::new(io, Arc::clone(&shared), settings);
     let handler = handler(WebSocket::new(Arc::clone(&shared)));
-    {
-        let mut handler = pin!(handler);
-        let mut shutdown = pin!(shutdown);
-        let (mut is_handled, mut is_over, mut is_draining) = (false, false, false);
-        let mut leave = pin!(None);
-        poll_fn(|cx| {
-            if !is_draining && shutdown.as_mut().poll(cx).is_ready() {
-                is_draining = true;
-                shared.close(CloseReason::new(CloseCode::GOING_AWAY, "the server shuts down"));
-            }
-            loop {
-                if !is_over {
-                    is_over = connection.poll(cx).is_ready();
-                }
-                shared.lock().take_news();
-                if !is_handled && let Poll::Ready(reason) = handler.as_mut().poll(cx) {
-                    is_handled = true;
-                    shared.end_handler(reason.into());
-                }
-                shared.close_if_dropped();
-                if is_over {
-                    if is_handled {
-                        return Poll::Ready(());
-                    }
-                    if shared.has_disappeared() {
-                        return Poll::Ready(());
-                    }
-                    if leave.is_none() {
-                        let now = Instant::now();
-                        leave.set(now.checked_add(grace).map(sleep_until));
-                    }
-                    return match leave.as_mut().as_pin_mut() {
-                        Some(leave) => leave.poll(cx),
-                        None => Poll::Pending,
-                    };
-                }
-                let mut state = shared.lock();
-                if !state.has_request() && !state.take_news() {
-                    return Poll::Pending;
-                }
-            }
-        })
-        .await;
+    Serve {
+        handler,
+        shutdown,
+        connection: Connection::new(io, shared, settings),
+        is_handled: false,
+        is_over: false,
+        is_draining: false,
     }
-    shared.end().unwrap_or(SocketEnd::Disconnected)
+}
+
+pin_project! {
+    /// The future of [`serve`]: a connection, and the function of the application.
+    ///
+    /// It is a type and not an `async fn`, because an `async fn` keeps room for its arguments
+    /// beside the places to which it has moved them, and most sockets are quiet most of the time.
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct Serve<IO, S, Fut> {
+        // The function is dropped before the connection.
+        #[pin]
+        handler: Fut,
+        #[pin]
+        shutdown: S,
+        connection: Connection<IO>,
+        is_handled: bool,
+        is_over: bool,
+        is_draining: bool,
+    }
+}
+
+impl<IO, S, Fut> Future for Serve<IO, S, Fut>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+    S: Future<Output = ()>,
+    Fut: Future<Output: Into<CloseReason>>,
+{
+    type Output = SocketEnd;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<SocketEnd> {
+        let mut this = self.project();
+        this.connection.begin_turn(cx);
+        if !*this.is_draining && this.shutdown.poll(cx).is_ready() {
+            *this.is_draining = true;
+            let reason = CloseReason::new(CloseCode::GOING_AWAY, "the server shuts down");
+            this.connection.shared().close(reason);
+        }
+        let mut is_first = true;
+        loop {
+            if !*this.is_over && this.connection.poll(cx).is_ready() {
+                *this.is_over = true;
+                this.connection.begin_grace();
+            }
+            let shared = this.connection.shared();
+            let has_news = shared.lock().take_news();
+            if (is_first || has_news)
+                && !*this.is_handled
+                && let Poll::Ready(reason) = this.handler.as_mut().poll(cx)
+            {
+                *this.is_handled = true;
+                shared.end_handler(reason.into());
+            }
+            is_first = false;
+            let has_work = shared.end_turn();
+            if *this.is_over {
+                let is_done = *this.is_handled
+                    || shared.has_disappeared()
+                    || this.connection.poll_grace(cx).is_ready();
+                let end = || this.connection.shared().end().unwrap_or(SocketEnd::Disconnected);
+                return if is_done { Poll::Ready(end()) } else { Poll::Pending };
+            }
+            if !has_work {
+                return Poll::Pending;
+            }
+        }
+    }
 }

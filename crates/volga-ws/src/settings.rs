@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tungstenite::protocol::WebSocketConfig;
-
 /// How large a message from the client may be: 1 MiB.
 pub const DEFAULT_MAX_WS_MESSAGE: usize = 1024 * 1024;
 
@@ -31,10 +29,6 @@ pub const DEFAULT_WS_IDLE_TIMEOUT: Duration = Duration::MAX;
 /// How long a close may take, and how long the application may continue after the WebSocket has
 /// ended: 5 seconds.
 pub const DEFAULT_WS_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The size of the buffer in which tungstenite collects a frame. Each socket holds one all the
-/// time.
-const FRAME_BUFFER: usize = 1024;
 
 /// Which pages may open a WebSocket. See [`WebSocketSettings::origins`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -189,15 +183,6 @@ impl WebSocketSettings {
     pub fn close_timeout(mut self, time: Duration) -> Self {
         self.close_timeout = time;
         self
-    }
-
-    pub(crate) fn protocol_config(&self) -> WebSocketConfig {
-        WebSocketConfig::default()
-            .read_buffer_size(FRAME_BUFFER)
-            // Frames go to our own queue at once.
-            .write_buffer_size(0)
-            .max_message_size(Some(self.max_message_bytes))
-            .max_frame_size(Some(self.max_frame_bytes))
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::close::{CloseReason, SocketEnd};
 use crate::message::Message;
-use crate::out_queue::{FrameKind, OutQueue};
+use crate::out_queue::{FrameKind, Frames, OutQueue};
 use crate::settings::WebSocketSettings;
 
 /// How many bytes an unread message counts in addition to its own, for the memory around it.
@@ -27,7 +27,7 @@ pub(crate) struct State {
     /// Frames that the connection has not taken yet.
     pub(crate) out: OutQueue,
     /// The bytes of the frames that the connection has taken and not written yet.
-    pub(crate) writing_bytes: usize,
+    writing_bytes: usize,
     /// The reason with which the application, or the server, wants to close.
     close: Option<CloseReason>,
     /// Whether the connection has seen the wish to close.
@@ -44,11 +44,30 @@ pub(crate) struct State {
     has_request: bool,
     /// Whether the connection has something new for the task in which the application also runs.
     has_news: bool,
-    reader: Option<Waker>,
-    sender: Option<Waker>,
-    flusher: Option<Waker>,
+    reader: Option<Waiter>,
+    sender: Option<Waiter>,
+    flusher: Option<Waiter>,
     watchers: Vec<Waker>,
     connection: Option<Waker>,
+}
+
+/// What a connection learns at the start of a step.
+pub(crate) struct Step {
+    /// The reason to close with, once. The frames are then taken in the next step.
+    pub(crate) close: Option<CloseReason>,
+    /// The next frames to write.
+    pub(crate) frames: Frames,
+    /// Whether a message was sent or received since the step before.
+    pub(crate) is_active: bool,
+    pub(crate) may_read: bool,
+}
+
+/// A part of the application that waits.
+#[derive(Debug)]
+enum Waiter {
+    /// It runs in the task of the connection, which polls it in the same turn. So no task is woken.
+    Here,
+    Elsewhere(Waker),
 }
 
 impl SharedState {
@@ -66,19 +85,38 @@ impl SharedState {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Begins a step of the connection. `is_writing` says whether it has frames to write already.
+    pub(crate) fn begin_step(&self, is_writing: bool) -> Step {
+        let mut state = self.lock();
+        state.has_request = false;
+        let close = state.begin_close();
+        let takes_frames = !is_writing && close.is_none();
+        let frames = if takes_frames { state.take_frames() } else { Frames::default() };
+        let is_active = std::mem::take(&mut state.is_active);
+        Step { close, frames, is_active, may_read: self.may_read(&state) }
+    }
+
+    /// Records how many bytes of taken frames are left to write. Returns the frames that follow, if
+    /// all are written, and whether the connection may read.
+    pub(crate) fn record_written(&self, left: usize) -> (Frames, bool) {
+        let mut state = self.lock();
+        state.writing_bytes = left;
+        state.wake_senders();
+        let frames = if left == 0 { state.take_frames() } else { Frames::default() };
+        (frames, self.may_read(&state))
+    }
+
+    /// Whether the connection may read more from the client.
+    fn may_read(&self, state: &State) -> bool {
+        state.unread_bytes < self.max_unread_bytes && state.unsent_bytes() < self.max_unsent_bytes
+    }
+
     pub(crate) fn protocol(&self) -> Option<&str> {
         self.protocol.as_deref()
     }
 
     pub(crate) fn end(&self) -> Option<SocketEnd> {
         self.lock().end.clone()
-    }
-
-    /// Whether the connection may read more from the client.
-    pub(crate) fn may_read(&self) -> bool {
-        let state = self.lock();
-        state.unread_bytes < self.max_unread_bytes
-            && state.out.len() + state.writing_bytes < self.max_unsent_bytes
     }
 
     /// Whether the client has left without a close, and the application does not know it because it
@@ -96,14 +134,17 @@ impl SharedState {
         }
     }
 
-    /// Closes the socket if the application has dropped all of it.
+    /// Notes that the application has had its turn. Returns whether the connection, or another part
+    /// of the application, has work to do in this turn.
     ///
-    /// It is called after the application's function has run, and not when the last part is
-    /// dropped, because a function drops its socket before it returns the reason to close.
-    pub(crate) fn close_if_dropped(&self) {
-        if self.lock().handles == 0 {
-            self.close(CloseReason::from(()));
+    /// If the application has dropped the whole socket, it is closed here, and not when the last
+    /// part is dropped, because a function drops its socket before it returns the reason to close.
+    pub(crate) fn end_turn(&self) -> bool {
+        let mut state = self.lock();
+        if state.handles == 0 {
+            state.close(CloseReason::from(()));
         }
+        state.has_request || state.has_news
     }
 
     // Methods for the application.
@@ -122,7 +163,7 @@ impl SharedState {
             state.has_seen_end = true;
             return Poll::Ready(None);
         }
-        state.reader = Some(cx.waker().clone());
+        state.reader = state.waiter(cx);
         Poll::Pending
     }
 
@@ -132,43 +173,56 @@ impl SharedState {
         if state.is_over() {
             return Poll::Ready(Err(()));
         }
-        if state.out.len() + state.writing_bytes < self.max_unsent_bytes {
+        if state.unsent_bytes() < self.max_unsent_bytes {
             return Poll::Ready(Ok(()));
         }
-        state.sender = Some(cx.waker().clone());
+        state.sender = state.waiter(cx);
         Poll::Pending
     }
 
     /// Queues a message. There should be [room](Self::poll_room) for it.
-    pub(crate) fn queue(&self, message: Message, cx: Option<&Context<'_>>) -> Result<(), ()> {
+    pub(crate) fn queue(&self, message: Message) -> Result<(), ()> {
         let mut state = self.lock();
         if state.is_over() {
             return Err(());
         }
-        let kind = match message {
-            Message::Text(_) => FrameKind::Text,
-            Message::Binary(_) => FrameKind::Binary,
-        };
-        state.out.push(kind, message.into_bytes());
-        state.is_active = true;
-        match cx {
-            Some(cx) => state.tell_connection(cx),
-            None => state.wake_connection(),
-        }
+        state.queue(message);
+        state.wake_connection();
         Ok(())
+    }
+
+    /// Queues the message and takes it, once there is room.
+    pub(crate) fn poll_queue(
+        &self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+    ) -> Poll<Result<(), ()>> {
+        let mut state = self.lock();
+        if state.is_over() {
+            return Poll::Ready(Err(()));
+        }
+        if state.unsent_bytes() >= self.max_unsent_bytes {
+            state.sender = state.waiter(cx);
+            return Poll::Pending;
+        }
+        if let Some(message) = message.take() {
+            state.queue(message);
+            state.tell_connection(cx);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Ready when everything that was queued has been written.
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
         let mut state = self.lock();
-        if state.out.len() + state.writing_bytes == 0 {
+        if state.unsent_bytes() == 0 {
             return Poll::Ready(Ok(()));
         }
         if state.end.is_some() {
             state.has_seen_end = true;
             return Poll::Ready(Err(()));
         }
-        state.flusher = Some(cx.waker().clone());
+        state.flusher = state.waiter(cx);
         Poll::Pending
     }
 
@@ -186,19 +240,14 @@ impl SharedState {
 
     /// Closes the socket after everything that was queued. Only the first reason counts.
     pub(crate) fn close(&self, reason: CloseReason) {
-        let mut state = self.lock();
-        if state.close.is_none() {
-            state.close = Some(reason);
-            state.wake_connection();
-            state.wake_senders();
-        }
+        self.lock().close(reason);
     }
 
     pub(crate) fn add_handle(&self) {
         self.lock().handles += 1;
     }
 
-    /// Removes a part of the socket. See [`close_if_dropped`](Self::close_if_dropped).
+    /// Removes a part of the socket. See [`end_turn`](Self::end_turn).
     pub(crate) fn remove_handle(&self) {
         let mut state = self.lock();
         state.handles -= 1;
@@ -218,6 +267,34 @@ impl SharedState {
 }
 
 impl State {
+    fn queue(&mut self, message: Message) {
+        let kind = match message {
+            Message::Text(_) => FrameKind::Text,
+            Message::Binary(_) => FrameKind::Binary,
+        };
+        self.out.push(kind, message.into_bytes());
+        self.is_active = true;
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if self.close.is_none() {
+            self.close = Some(reason);
+            self.wake_connection();
+            self.wake_senders();
+        }
+    }
+
+    /// The waiter for a part of the application that is polled with this context.
+    fn waiter(&self, cx: &Context<'_>) -> Option<Waiter> {
+        let is_here = self.connection.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        Some(if is_here { Waiter::Here } else { Waiter::Elsewhere(cx.waker().clone()) })
+    }
+
+    /// The number of bytes that wait to be written.
+    fn unsent_bytes(&self) -> usize {
+        self.out.len() + self.writing_bytes
+    }
+
     fn is_over(&mut self) -> bool {
         let is_over = self.close.is_some() || self.is_closing || self.end.is_some();
         self.has_seen_end |= is_over && self.end.is_some();
@@ -242,35 +319,31 @@ impl State {
 
     // Methods for the connection.
 
-    /// Begins a turn of the connection.
-    pub(crate) fn begin_turn(&mut self, cx: &Context<'_>) {
-        self.has_request = false;
-        if !self.connection.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+    /// Begins a turn of the connection. Returns whether the turn is in the task of the turn before.
+    pub(crate) fn begin_turn(&mut self, cx: &Context<'_>) -> bool {
+        let is_same = self.connection.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if !is_same {
             self.connection = Some(cx.waker().clone());
         }
+        is_same
     }
 
-    pub(crate) fn has_request(&self) -> bool {
-        self.has_request
+    /// Takes the frames that wait. Those that were taken before are written.
+    fn take_frames(&mut self) -> Frames {
+        self.writing_bytes = self.out.len();
+        self.out.take()
     }
 
     pub(crate) fn take_news(&mut self) -> bool {
         std::mem::take(&mut self.has_news)
     }
 
-    /// Whether a message was sent or received since this was last asked.
-    pub(crate) fn take_activity(&mut self) -> bool {
-        std::mem::take(&mut self.is_active)
-    }
-
-    /// Wakes a waiting part of the application. A part in the task of the connection needs no wake,
-    /// because the connection polls it in the same turn.
-    fn wake(&mut self, waker: Option<Waker>) {
-        let Some(waker) = waker else { return };
-        if self.connection.as_ref().is_some_and(|connection| connection.will_wake(&waker)) {
-            self.has_news = true;
-        } else {
-            waker.wake();
+    /// Wakes a waiting part of the application.
+    fn wake(&mut self, waiter: Option<Waiter>) {
+        match waiter {
+            Some(Waiter::Here) => self.has_news = true,
+            Some(Waiter::Elsewhere(waker)) => waker.wake(),
+            None => {}
         }
     }
 
@@ -289,14 +362,8 @@ impl State {
         }
     }
 
-    /// Records how many bytes of taken frames are left to write.
-    pub(crate) fn wrote(&mut self, left: usize) {
-        self.writing_bytes = left;
-        self.wake_senders();
-    }
-
     /// Takes the wish to close. Nothing is sent or received for the application after it.
-    pub(crate) fn begin_close(&mut self) -> Option<CloseReason> {
+    fn begin_close(&mut self) -> Option<CloseReason> {
         if self.is_closing || self.end.is_some() {
             return None;
         }
@@ -318,7 +385,7 @@ impl State {
             self.wake_reader();
             self.wake_senders();
             for watcher in std::mem::take(&mut self.watchers) {
-                self.wake(Some(watcher));
+                watcher.wake();
             }
         }
     }

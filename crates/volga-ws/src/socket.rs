@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -124,12 +124,7 @@ impl WebSocketSink {
     /// If the future is dropped before it is ready, the message is not sent.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), ClosedError> {
         let mut message = Some(message.into());
-        poll_fn(|cx| {
-            ready!(self.0.poll_room(cx)).map_err(ClosedError)?;
-            let sent = message.take().map_or(Ok(()), |message| self.0.queue(message, Some(cx)));
-            Poll::Ready(sent.map_err(ClosedError))
-        })
-        .await
+        poll_fn(|cx| self.0.poll_queue(cx, &mut message).map_err(ClosedError)).await
     }
 
     /// Closes the WebSocket, as [`WebSocket::close`] does.
@@ -155,7 +150,7 @@ impl Sink<Message> for WebSocketSink {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), ClosedError> {
-        self.0.queue(message, None).map_err(ClosedError)
+        self.0.queue(message).map_err(ClosedError)
     }
 
     /// Ready when all messages have been written to the connection.

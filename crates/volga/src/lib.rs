@@ -44,6 +44,7 @@
 //! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
 //! | [`limits`] | every limit, with its default |
 //! | [`mod@tls`] | HTTPS; all but the header for browsers needs the feature `tls` |
+//! | `http::sse::redis` | a hub that several nodes share; needs the feature `redis` |
 //! | `http::sse::Replies` | replies that outlive their connection; needs the feature `replies` |
 //! | `http::ws` | WebSockets; needs the feature `ws` |
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |
@@ -307,6 +308,14 @@ pub mod http {
             DEFAULT_FAREWELL_SPREAD, DEFAULT_HEARTBEAT, DEFAULT_RETRY, EncodeError, Field,
         };
         pub use volga_sse::{DecodeError, LastEventIdError, ReadError, reconnect};
+
+        /// Several nodes that share a [`Hub`] through Redis. The guide's page "Several nodes" says
+        /// what they promise.
+        #[cfg(feature = "redis")]
+        pub mod redis {
+            pub use crate::exports::redis::RedisHub;
+            pub use volga_relay_redis::{ConnectionError, RedisHubError};
+        }
     }
 }
 
@@ -331,6 +340,11 @@ pub mod limits {
     #[cfg(feature = "disk-log")]
     pub use volga_relay_disk::{
         DEFAULT_MAX_DISK_AGE, DEFAULT_MAX_DISK_BYTES, DEFAULT_MAX_DISK_KEYS, DEFAULT_MAX_QUEUED,
+    };
+    #[cfg(feature = "redis")]
+    pub use volga_relay_redis::{
+        DEFAULT_MAX_ENTRIES, DEFAULT_MAX_PENDING, DEFAULT_MAX_PENDING_BYTES, DEFAULT_MAX_SEND_WAIT,
+        DEFAULT_REPLICA_WAIT, MAX_RECONNECT_WAIT, MAX_RETRY_KEY, MAX_SILENCE,
     };
     pub use volga_sse::hub::{
         DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
@@ -422,6 +436,8 @@ mod guide {
         readme_macros: "../../volga-macros/README.md";
         readme_sse: "../../volga-sse/README.md";
         readme_web: "../../volga-web/README.md";
+        #[cfg(feature = "redis")]
+        readme_relay_redis: "../../volga-relay-redis/README.md";
         #[cfg(feature = "http3")]
         readme_h3: "../../volga-h3/README.md";
         #[cfg(feature = "ws")]
@@ -485,6 +501,8 @@ mod guide {
         watching_a_hub: "../../../docs/src/watching-a-hub.md";
         #[cfg(feature = "disk-log")]
         surviving_a_restart: "../../../docs/src/surviving-a-restart.md";
+        #[cfg(feature = "redis")]
+        several_nodes: "../../../docs/src/several-nodes.md";
         replies: "../../../docs/src/replies.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";

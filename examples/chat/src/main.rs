@@ -6,14 +6,18 @@
 //! cargo run -p chat -- localhost:8080
 //! cargo run -p chat --features tls -- --tls
 //! cargo run -p chat --features disk-log -- --log
+//! cargo run -p chat --features redis -- --redis redis://localhost:6379
 //! curl -N 'localhost:7878/rooms/lounge/events?name=curl'
 //! curl localhost:7878/rooms/lounge/messages --json '{"author":"curl","text":"hello"}'
 //! ```
 //!
 //! Open <http://localhost:7878> in two browsers. Each room is a topic of a hub, and the messages
-//! are stored in the hub's log only. So a restart loses them, and the pages that reconnect say so. With
-//! `--log` the messages are in the file `chat.redb` as well: end the program, start it again, and the
+//! are stored in the hub's log only. So a restart loses them, and the pages that reconnect say so.
+//! With `--log` the messages are in the file `chat.redb` as well: end the program, start it again, and the
 //! pages go on as if nothing had happened.
+//!
+//! With `--redis`, several nodes share the rooms, and a node that starts has their messages.
+//! `examples/chat/two-nodes` starts Redis, two nodes and nginx in front of them.
 //!
 //! `routes.rs` has the routes, `chat_message.rs` checks names and messages, `page.rs` has the page.
 
@@ -33,29 +37,23 @@ const HELD: usize = 200;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let (flags, addresses): (Vec<_>, Vec<_>) =
-        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
-    let has = |name: &str| flags.iter().any(|flag| flag == name);
-    if let Some(unknown) = flags.iter().find(|flag| !["--tls", "--log"].contains(&&***flag)) {
-        eprintln!("unknown flag {unknown}; the flags are --tls and --log");
-        std::process::exit(2)
+    let (mut has_tls, mut is_on_disk, mut redis, mut addresses) = (false, false, None, Vec::new());
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match &*argument {
+            "--tls" => has_tls = true,
+            "--log" => is_on_disk = true,
+            "--redis" => redis = arguments.next(),
+            _ => addresses.push(argument),
+        }
     }
-    let hub = Hub::builder().max_messages(HELD);
-    let hub = if has("--log") { on_disk(hub)? } else { hub.build() };
+    let hub = match redis {
+        Some(url) => shared_rooms(url),
+        None if is_on_disk => rooms_on_disk(),
+        None => rooms().build(),
+    };
     let app = app(hub).with_env().with_addresses(addresses);
-    if has("--tls") { with_tls(app).run().await } else { app.run().await }
-}
-
-/// Keeps the messages in a file, so that clients resume after a restart.
-#[cfg(feature = "disk-log")]
-fn on_disk(hub: HubBuilder) -> std::io::Result<Hub> {
-    volga::http::sse::DiskLog::new("chat.redb").open(hub).map_err(std::io::Error::other)
-}
-
-#[cfg(not(feature = "disk-log"))]
-fn on_disk(_: HubBuilder) -> std::io::Result<Hub> {
-    eprintln!("--log needs the feature `disk-log`: cargo run -p chat --features disk-log -- --log");
-    std::process::exit(2)
+    if has_tls { with_tls(app).run().await } else { app.run().await }
 }
 
 /// Serves HTTPS, with a certificate that this machine makes for itself.
@@ -70,6 +68,48 @@ fn with_tls(_: App) -> App {
     std::process::exit(2)
 }
 
+/// Keeps the messages in a file as well, so that clients resume after a restart.
+#[cfg(feature = "disk-log")]
+fn rooms_on_disk() -> Hub {
+    let hub = volga::http::sse::DiskLog::new("chat.redb").open(rooms());
+    hub.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(2)
+    })
+}
+
+#[cfg(not(feature = "disk-log"))]
+fn rooms_on_disk() -> Hub {
+    eprintln!("--log needs the feature `disk-log`: cargo run -p chat --features disk-log -- --log");
+    std::process::exit(2)
+}
+
+/// Shares the rooms with other nodes.
+#[cfg(feature = "redis")]
+fn shared_rooms(url: String) -> Hub {
+    use volga::http::sse::redis::RedisHub;
+
+    let settings = RedisHub::new(url).name("chat");
+    let hub = settings.on_connection_error(|error| eprintln!("{error}")).build(rooms());
+    hub.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(2)
+    })
+}
+
+#[cfg(not(feature = "redis"))]
+fn shared_rooms(_: String) -> Hub {
+    eprintln!(
+        "--redis needs the feature `redis`: cargo run -p chat --features redis -- --redis URL"
+    );
+    std::process::exit(2)
+}
+
+/// The settings of the hub.
+fn rooms() -> HubBuilder {
+    Hub::builder().max_messages(HELD)
+}
+
 /// Builds the app. It is separate from `main`, so that the tests use the same app.
 ///
 /// Anybody may open a room. Even so, nobody can fill the hub with rooms, because an empty room is
@@ -77,6 +117,9 @@ fn with_tls(_: App) -> App {
 /// hub.
 fn app(hub: Hub) -> App {
     let mut app = App::new();
+    let readiness = hub.clone();
+    app.add_readiness_check("rooms", async move || readiness.is_ready());
+    app.map_readiness("/ready");
     app.add_singleton(hub);
     page::map(&mut app);
     routes::map(&mut app);

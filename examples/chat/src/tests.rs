@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use volga::{
     HttpBody,
-    http::sse::{Event, EventStream, Hub},
+    http::sse::{Event, EventStream},
     test::{TestClient, TestResponse},
 };
 
@@ -44,7 +44,7 @@ async fn next_text(events: &mut Events) -> Value {
 
 #[tokio::test]
 async fn a_room_delivers_new_messages_and_its_history() {
-    let client = TestClient::new(crate::app(Hub::builder().max_messages(HELD).build()));
+    let client = TestClient::new(crate::app(crate::rooms().build()));
     say(&client, " first ").await.assert_status(201);
     let mut ann = enter(&client, "Ann", None).await;
     assert_eq!(next_text(&mut ann).await, "first");
@@ -56,7 +56,7 @@ async fn a_room_delivers_new_messages_and_its_history() {
 
 #[tokio::test]
 async fn a_client_that_returns_gets_the_missed_messages_or_a_gap() {
-    let client = TestClient::new(crate::app(Hub::builder().max_messages(HELD).build()));
+    let client = TestClient::new(crate::app(crate::rooms().build()));
     let mut ann = enter(&client, "Ann", None).await;
     // The client has read no message yet, but it has an ID to return with.
     next_of(&mut ann, "here").await;
@@ -79,7 +79,7 @@ async fn a_client_that_returns_gets_the_missed_messages_or_a_gap() {
 
 #[tokio::test]
 async fn a_room_shows_the_people_in_it() {
-    let client = TestClient::new(crate::app(Hub::builder().max_messages(HELD).build()));
+    let client = TestClient::new(crate::app(crate::rooms().build()));
     let mut ann = enter(&client, "Ann", None).await;
     assert_eq!(next_of(&mut ann, "here").await, json!(["Ann"]));
     let mut ben = enter(&client, "Ben", None).await;
@@ -91,7 +91,7 @@ async fn a_room_shows_the_people_in_it() {
 
 #[tokio::test]
 async fn an_invalid_name_or_text_is_refused() {
-    let client = TestClient::new(crate::app(Hub::builder().max_messages(HELD).build()));
+    let client = TestClient::new(crate::app(crate::rooms().build()));
     say(&client, "  ").await.assert_status(422);
     say(&client, &"ü".repeat(2_000)).await.assert_status(201);
     say(&client, &"ü".repeat(2_001)).await.assert_status(422);

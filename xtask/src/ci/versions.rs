@@ -31,7 +31,7 @@ pub(super) fn newest(workspace: &Workspace) -> Result<(), Failure> {
     let mut tests = tools::cargo(&copy, &["test"]);
     tests.args(packages).args(["--lib", "--tests", "--target-dir"]).arg(folder.join("build"));
     // These tests compare messages of the compiler, which do not depend on the dependencies.
-    tools::run(tests.args(["--", "--skip", "compile_fail"]))
+    tools::run(tests.args(["--", "--skip", "compile_fail"]).env("VOLGA_TEST_ENGINES", "0"))
 }
 
 /// Copies the repository, sets `h2` to the oldest version that `Cargo.toml` allows and runs the

@@ -158,7 +158,8 @@ pub struct TunnelStream {
     drain: Drain,
     idle_timeout: Duration,
     last_active: Instant,
-    /// `Some` only while a read waits.
+    /// `Some` after the first read that had to wait. It is not moved when bytes go through, because
+    /// most reads wait for less than the timeout.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -183,7 +184,7 @@ impl TunnelStream {
             if Instant::now() >= due {
                 return Poll::Ready(());
             }
-            // Bytes were written since the timer was set.
+            // Bytes have gone through since the timer was set.
             timer.as_mut().reset(due);
         }
     }
@@ -210,7 +211,6 @@ impl AsyncRead for TunnelStream {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_ready() {
-            self.timer = None;
             return self.record_activity(read);
         }
         self.poll_idle(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))

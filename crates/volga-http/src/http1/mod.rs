@@ -219,7 +219,10 @@ impl Http1 {
         let drain = self.drain.clone();
         let idle_timeout = self.settings.tunnel_idle_timeout;
         NextStage::Tunnel(Box::pin(async move {
-            if io.write_all(&head).await.is_ok() && io.flush().await.is_ok() {
+            let is_sent = io.write_all(&head).await.is_ok() && io.flush().await.is_ok();
+            // A tunnel may be quiet for long, and needs no head.
+            drop(head);
+            if is_sent {
                 let stream = Rewind::new(received, io);
                 run(TunnelStream::new(stream, drain, idle_timeout)).await;
             }

@@ -5,14 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::ServerConfig;
 
-use crate::connection::info::{ConnectionInfo, TlsInfo};
+use crate::connection::info::ConnectionInfo;
 use crate::io::socket::Socket;
 use crate::limits::TLS_WRITE_BUFFER;
 use crate::tls::loaded_certificates::LoadedCertificates;
-use crate::tls::stream::{CountedSocket, TlsStream};
+use crate::tls::stream::{CountedSocket, TlsStream, tls_info};
 use crate::tls::watch::Watch;
 
 /// Accepts TLS connections with the certificates of [`Tls::load`](crate::Tls::load). Clones share
@@ -65,32 +64,7 @@ impl TlsAcceptor {
         );
         let stream = handshake.await?;
         let info = info.with_tls(tls_info(stream.get_ref().1));
-        Ok((Socket::Tls(Box::new(TlsStream::new(stream, info.clone()))), info))
-    }
-}
-
-/// The results of the handshake.
-fn tls_info(session: &ServerConnection) -> TlsInfo {
-    let version = match session.protocol_version() {
-        Some(ProtocolVersion::TLSv1_3) => Some("TLSv1.3".into()),
-        Some(ProtocolVersion::TLSv1_2) => Some("TLSv1.2".into()),
-        other => other.map(|version| format!("{version:?}").into()),
-    };
-    TlsInfo {
-        alpn: session.alpn_protocol().map(|name| match name {
-            // No allocation for the usual names.
-            b"h2" => Bytes::from_static(b"h2"),
-            b"http/1.1" => Bytes::from_static(b"http/1.1"),
-            other => Bytes::copy_from_slice(other),
-        }),
-        version,
-        server_name: session.server_name().map(Into::into),
-        client_certificates: session
-            .peer_certificates()
-            .unwrap_or_default()
-            .iter()
-            .map(|certificate| Bytes::copy_from_slice(certificate))
-            .collect(),
+        Ok((Socket::Tls(Box::new(TlsStream::new(stream))), info))
     }
 }
 

@@ -6,9 +6,11 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
+use bytes::Bytes;
+use rustls::{ProtocolVersion, ServerConnection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::connection::info::ConnectionInfo;
+use crate::connection::info::{ConnectionInfo, TlsInfo};
 use crate::io::send_queue::SendQueue;
 use crate::io::transport::Transport;
 use crate::limits::TLS_RECEIVE;
@@ -21,15 +23,11 @@ use crate::limits::TLS_RECEIVE;
 #[derive(Debug)]
 pub(crate) struct TlsStream<S> {
     stream: tokio_rustls::server::TlsStream<CountedSocket<S>>,
-    info: ConnectionInfo,
 }
 
 impl<S: Transport> TlsStream<S> {
-    pub(crate) fn new(
-        stream: tokio_rustls::server::TlsStream<CountedSocket<S>>,
-        info: ConnectionInfo,
-    ) -> Self {
-        Self { stream, info }
+    pub(crate) fn new(stream: tokio_rustls::server::TlsStream<CountedSocket<S>>) -> Self {
+        Self { stream }
     }
 
     fn socket(&self) -> &S {
@@ -46,9 +44,35 @@ impl<S: Transport> TlsStream<S> {
     }
 }
 
+/// The results of the handshake.
+pub(crate) fn tls_info(session: &ServerConnection) -> TlsInfo {
+    let version = match session.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => Some("TLSv1.3".into()),
+        Some(ProtocolVersion::TLSv1_2) => Some("TLSv1.2".into()),
+        other => other.map(|version| format!("{version:?}").into()),
+    };
+    TlsInfo {
+        alpn: session.alpn_protocol().map(|name| match name {
+            // No allocation for the usual names.
+            b"h2" => Bytes::from_static(b"h2"),
+            b"http/1.1" => Bytes::from_static(b"http/1.1"),
+            other => Bytes::copy_from_slice(other),
+        }),
+        version,
+        server_name: session.server_name().map(Into::into),
+        client_certificates: session
+            .peer_certificates()
+            .unwrap_or_default()
+            .iter()
+            .map(|certificate| Bytes::copy_from_slice(certificate))
+            .collect(),
+    }
+}
+
 impl<S: Transport> Transport for TlsStream<S> {
     fn info(&self) -> io::Result<ConnectionInfo> {
-        Ok(self.info.clone())
+        // It is made anew, because a waiting event stream should not hold it.
+        Ok(self.socket().info()?.with_tls(tls_info(self.stream.get_ref().1)))
     }
 
     fn poll_disconnect(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -202,5 +226,20 @@ impl<S: Transport> AsyncWrite for CountedSocket<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+    use crate::io::socket::Socket;
+
+    /// Everything else that a waiting stream holds, it holds without TLS too.
+    #[test]
+    fn a_stream_holds_little_more_than_its_socket_and_the_state_of_rustls() {
+        let own = size_of::<TlsStream<Socket>>() - size_of::<ServerConnection>();
+        assert!(own <= size_of::<Socket>() + 32, "{own} bytes");
     }
 }

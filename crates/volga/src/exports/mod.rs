@@ -10,6 +10,8 @@ pub(crate) mod content;
 pub(crate) mod disk_log;
 pub(crate) mod hub;
 pub(crate) mod identity;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 #[cfg(feature = "replies")]
 pub(crate) mod replies;
 pub(crate) mod responses;

@@ -5,13 +5,10 @@
 //! tests.
 
 use std::convert::Infallible;
+use std::error::Error as StdError;
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
@@ -20,11 +17,9 @@ use volga_core::{
     IntoResponse, PartsArgs, RequestParts,
 };
 use volga_http::TunnelOffer;
-use volga_ws::{
-    CloseCode, CloseReason, ClosedError, Handshake, HandshakeError, JsonError, WebSocketSettings,
-    serve_protocol,
-};
+use volga_ws::{Handshake, HandshakeError, WebSocketSettings, serve_protocol};
 
+use super::function::{RunSocket, SocketFunction};
 use super::handler::SocketHandler;
 
 /// A function for a WebSocket as a handler of requests.
@@ -118,13 +113,12 @@ where
     let report = SocketReport::default();
     let protocol = handshake.protocol().map(ToOwned::to_owned);
     let reporter = report.clone();
-    let mut response = offer.accept("websocket", move |stream| async move {
+    let mut response = offer.accept("websocket", move |stream| {
         let drain = stream.drain().started();
         // The arguments are dropped with the function, before the tunnel's stream.
-        serve_protocol(stream, &settings, protocol, drain, |socket| {
-            run(handler.run(socket, args), reporter)
-        })
-        .await;
+        RunSocket::new(serve_protocol(stream, &settings, protocol, drain, |socket| {
+            SocketFunction::new(handler.run(socket, args), reporter)
+        }))
     });
     handshake.add_fields(response.headers_mut());
     response.extensions_mut().insert(report);
@@ -137,55 +131,6 @@ fn refuse(error: HandshakeError) -> Error {
     fields.into_iter().fold(refusal, Error::with_header)
 }
 
-/// Runs the function, and returns the reason to close the WebSocket with.
-async fn run(
-    function: impl Future<Output = Result<(), Error>>,
-    report: SocketReport,
-) -> CloseReason {
-    let mut function = pin!(function);
-    let result = poll_fn(|cx| {
-        // After a panic the function is not polled again, so no code sees it half changed.
-        match catch_unwind(AssertUnwindSafe(|| function.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await;
-    let error = match result {
-        Ok(Ok(())) => return CloseReason::from(()),
-        Ok(Err(error)) => error,
-        Err(panic) => {
-            let text = panic
-                .downcast_ref::<&str>()
-                .copied()
-                .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            Error::server_error(format!("panic: {}", text.unwrap_or("no message")))
-        }
-    };
-    close_for(&error, &report)
-}
-
-/// The reason to close with after an error, which is reported if it is the server's.
-fn close_for(error: &Error, report: &SocketReport) -> CloseReason {
-    let cause = error.cause();
-    let is_closed =
-        cause.is::<ClosedError>() || matches!(cause.downcast_ref(), Some(JsonError::Closed(_)));
-    if is_closed {
-        // The client has left while the function was sending.
-        return CloseReason::from(());
-    }
-    if let Some(json @ JsonError::Json(_)) = cause.downcast_ref() {
-        return CloseReason::new(json.close_code(), json.to_string());
-    }
-    if error.status().is_client_error() {
-        return CloseReason::new(CloseCode::POLICY_VIOLATION, error.public_message());
-    }
-    if let Some(reporter) = report.0.get() {
-        reporter.report(cause);
-    }
-    CloseReason::new(CloseCode::SERVER_ERROR, "the server has failed")
-}
-
 /// Reports the error of a function for a WebSocket. It is an extension of the response to the
 /// handshake, because only there the app can be asked for it.
 #[derive(Clone, Default)]
@@ -195,6 +140,12 @@ impl SocketReport {
     pub(crate) fn set(&self, reporter: Option<BodyErrorReporter>) {
         if let Some(reporter) = reporter {
             let _ = self.0.set(reporter);
+        }
+    }
+
+    pub(super) fn report(&self, cause: &(dyn StdError + Send + Sync + 'static)) {
+        if let Some(reporter) = self.0.get() {
+            reporter.report(cause);
         }
     }
 }

@@ -14,13 +14,17 @@ use volga_ws::WebSocket;
     note = "the function returns `()`, or `Result<(), E>` where `volga::error::Error` can be made from `E`"
 )]
 pub trait SocketHandler<Args> {
+    /// What the function returns.
+    #[doc(hidden)]
+    type Output: SocketOutput;
+
     /// Runs the function.
     #[doc(hidden)]
     fn run(
         self,
         socket: WebSocket,
         args: Args,
-    ) -> impl Future<Output = Result<(), Error>> + Send + 'static;
+    ) -> impl Future<Output = Self::Output> + Send + 'static;
 }
 
 /// What a function for a WebSocket returns.
@@ -49,14 +53,15 @@ macro_rules! socket_handlers {
             F: FnOnce(WebSocket, $($arg),*) -> Fut,
             Fut: Future<Output: SocketOutput> + Send + 'static,
         {
+            type Output = Fut::Output;
+
             #[expect(non_snake_case, reason = "the arguments are named by their types")]
             fn run(
                 self,
                 socket: WebSocket,
                 ($($arg,)*): ($($arg,)*),
-            ) -> impl Future<Output = Result<(), Error>> + Send + 'static {
-                let future = self(socket, $($arg),*);
-                async move { future.await.into_result() }
+            ) -> impl Future<Output = Self::Output> + Send + 'static {
+                self(socket, $($arg),*)
             }
         }
     )* };
@@ -67,13 +72,10 @@ where
     F: FnOnce(WebSocket) -> Fut,
     Fut: Future<Output: SocketOutput> + Send + 'static,
 {
-    fn run(
-        self,
-        socket: WebSocket,
-        (): (),
-    ) -> impl Future<Output = Result<(), Error>> + Send + 'static {
-        let future = self(socket);
-        async move { future.await.into_result() }
+    type Output = Fut::Output;
+
+    fn run(self, socket: WebSocket, (): ()) -> impl Future<Output = Self::Output> + Send + 'static {
+        self(socket)
     }
 }
 

@@ -208,6 +208,8 @@ where
     M: FromMessage + Send + 'static,
     Args: Clone + Send + Sync + 'static,
 {
+    type Output = Result<(), Error>;
+
     async fn run(self, mut socket: WebSocket, args: Args) -> Result<(), Error> {
         while let Some(message) = socket.recv().await {
             let message = match M::from_message(message) {

@@ -1,6 +1,7 @@
 //! `map_ws` and `map_msg`: WebSockets on routes.
 
 pub(crate) mod endpoint;
+mod function;
 mod handler;
 mod messages;
 

@@ -94,7 +94,16 @@ fn the_page_and_the_module_have_the_same_names() {
 #[test]
 fn the_module_has_every_limit_of_the_crates() {
     let module = exported();
-    for name in ["volga", "volga-core", "volga-h3", "volga-http", "volga-sse", "volga-web"] {
+    for name in [
+        "volga",
+        "volga-core",
+        "volga-h3",
+        "volga-http",
+        "volga-relay-disk",
+        "volga-relay-redis",
+        "volga-sse",
+        "volga-web",
+    ] {
         let folder = repository().join("crates").join(name).join("src");
         let missing: Vec<_> = constants(&folder)
             .into_iter()

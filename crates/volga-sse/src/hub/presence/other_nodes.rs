@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use crate::hub::clock::Moment;
 use crate::hub::presence::announcement::PresentPair;
 
-/// Of how many other nodes a hub knows who subscribes there. The identities of further nodes are not
-/// listed.
+/// Of how many other nodes a hub knows who subscribes there. The identities of further nodes are
+/// not listed.
 pub const MAX_OTHER_NODES: usize = 1_000;
 
 /// What a hub knows of the other nodes.

@@ -55,7 +55,7 @@ impl Announcing {
             (nodes.announcer.is_asked, is_incomplete, nodes.announcer.has_told_nobody())
         };
         let since = |last: Option<Moment>| last.map_or(u64::MAX, |last| last.age(now));
-        if self.last_ask.is_none() || is_incomplete && since(self.last_ask) >= lease / 2 {
+        if is_incomplete && since(self.last_ask) >= lease / 2 {
             self.last_ask = Some(now);
             messages.push(Append::of_control(&Control::AskPresence(self.node)));
         }

@@ -226,12 +226,13 @@ impl Feed {
         }
     }
 
-    /// Returns what this node tells the others about who subscribes on it. Append it to the engine's
-    /// log, in this order, as the messages of [`Relay::append`](crate::hub::Relay::append). The
-    /// results do not matter: the others notice if they have missed something, and ask.
+    /// Returns what this node tells the others about who subscribes on it. Append it to the
+    /// engine's log, in this order, as the messages of
+    /// [`Relay::append`](crate::hub::Relay::append). The results do not matter: the others notice
+    /// if they have missed something, and ask.
     ///
-    /// Call this every [`ANNOUNCE_INTERVAL`] while the node is [live](RelayState::Live). A change is
-    /// told at the next call, so a call less often makes presence later. The call also lets the
+    /// Call this every [`ANNOUNCE_INTERVAL`] while the node is [live](RelayState::Live). A change
+    /// is told at the next call, so a call less often makes presence later. The call also lets the
     /// identities of nodes go that were not heard of for their
     /// [lease](crate::hub::HubBuilder::presence_lease). An adapter that never calls it leaves
     /// presence to each node.
@@ -263,6 +264,13 @@ impl Feed {
     #[must_use]
     pub fn position(&self) -> Position {
         self.hub.position(self.hub.horizon())
+    }
+
+    /// Whether [`Hub::close`](crate::hub::Hub::close) was called. Then the adapter's task can end,
+    /// because the hub takes nothing in any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.hub.lock().is_closed
     }
 
     fn put(&self, early: &mut Vec<EarlyMessage>) {

@@ -140,9 +140,7 @@ async fn a_hub_without_identities_tells_the_others_nothing() {
     let engine = Engine::new();
     let mut nodes: [Node; 2] = nodes(&engine, builder);
     let reader = nodes[0].hub.subscribe("a").open().unwrap();
-    let before = engine.log().entries.len();
     exchange_for(&mut nodes, Duration::from_secs(60)).await;
-    assert_eq!(engine.log().entries.len(), before);
-    assert!(before <= 2, "a node that starts asks once");
+    assert_eq!(engine.log().entries.len(), 0);
     drop(reader);
 }

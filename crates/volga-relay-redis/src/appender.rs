@@ -1,0 +1,271 @@
+//! The task that appends the messages of one node.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep, timeout_at};
+use volga_sse::Position;
+use volga_sse::hub::{Receipt, RelayError, SendError};
+
+use crate::backoff::Backoff;
+use crate::connection_error::ConnectionError;
+use crate::engine::{AppendCall, Engine, Outcome};
+use crate::queue::{PendingAppend, PendingTail, Request, size};
+use crate::settings::{MAX_BATCH, MAX_BATCH_BYTES, Settings};
+
+/// After this time without a request, the appender asks the server for something, so that it knows
+/// of a connection that was lost before the next message is sent.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The errors with which Redis refuses a command that would succeed on another connection or in a
+/// moment. It has not run the command.
+const TRY_AGAIN: &[&str] =
+    &["NOSCRIPT", "READONLY", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOAUTH"];
+/// The errors with which Redis refuses a command that it has not run.
+const REFUSED: &[&str] = &["OOM", "MISCONF", "NOREPLICAS", "NOPERM", "MOVED"];
+
+/// Appends messages, and answers questions for the end of the log.
+pub(crate) struct Appender {
+    requests: UnboundedReceiver<Request>,
+    settings: Arc<Settings>,
+    /// In the order in which they were sent.
+    waiting: VecDeque<PendingAppend>,
+    tails: Vec<PendingTail>,
+    /// The last position that was acknowledged.
+    known: Option<Position>,
+    /// The reader has lost its connection, so that of the appender may be lost as well.
+    reader_failed: Arc<Notify>,
+}
+
+/// A connection that has entered an epoch.
+struct Session {
+    engine: Engine,
+    epoch: u64,
+    script: String,
+}
+
+impl Appender {
+    pub(crate) fn new(
+        requests: UnboundedReceiver<Request>,
+        settings: Arc<Settings>,
+        reader_failed: Arc<Notify>,
+    ) -> Self {
+        Self {
+            requests,
+            settings,
+            waiting: VecDeque::new(),
+            tails: Vec::new(),
+            known: None,
+            reader_failed,
+        }
+    }
+
+    /// Runs until no hub is left that could send.
+    pub(crate) async fn run(mut self) {
+        let mut backoff = Backoff::new();
+        let random = RandomState::new();
+        loop {
+            let error = match self.connect().await {
+                Ok(session) => {
+                    backoff.reset();
+                    match self.serve(session).await {
+                        Ok(()) => return,
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            let wait = backoff.next(random.hash_one(Instant::now()));
+            if !self.pause(wait, &error).await {
+                return;
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Session, ConnectionError> {
+        let Settings { servers, keys, .. } = &*self.settings;
+        let (mut engine, entered) = Engine::connect_primary(servers, keys, self.known).await?;
+        let script = engine.load_append().await?;
+        Ok(Session { engine, epoch: entered.epoch, script })
+    }
+
+    /// Waits before the next attempt to connect, and fails what has waited for long enough. Returns
+    /// false if no hub is left.
+    async fn pause(&mut self, wait: Duration, error: &ConnectionError) -> bool {
+        let end = Instant::now() + wait;
+        loop {
+            self.fail_expired(error);
+            match timeout_at(end, self.requests.recv()).await {
+                Ok(None) => return false,
+                Ok(Some(request)) => self.put(request),
+                Err(_) => return true,
+            }
+        }
+    }
+
+    /// Serves requests until the connection fails. Returns without an error if no hub is left.
+    async fn serve(&mut self, mut session: Session) -> Result<(), ConnectionError> {
+        let settings = Arc::clone(&self.settings);
+        loop {
+            if self.waiting.is_empty() && self.tails.is_empty() {
+                let is_idle = tokio::select! {
+                    request = self.requests.recv() => match request {
+                        Some(request) => {
+                            self.put(request);
+                            false
+                        }
+                        None => return Ok(()),
+                    },
+                    () = self.reader_failed.notified() => true,
+                    () = sleep(IDLE) => true,
+                };
+                if is_idle {
+                    session.engine.tail(&settings.keys).await?;
+                    continue;
+                }
+                // The other tasks that are ready can send before this task goes on, and all of
+                // their messages are appended at once.
+                tokio::task::yield_now().await;
+            }
+            while let Ok(request) = self.requests.try_recv() {
+                self.put(request);
+            }
+            if !self.tails.is_empty() {
+                let tail = session.engine.tail(&settings.keys).await?;
+                for PendingTail { reply, .. } in self.tails.drain(..) {
+                    // An engine without a log has not one message.
+                    _ = reply.send(Ok(tail.unwrap_or(Position::new(0, 0))));
+                }
+            }
+            let batch = self.next_batch();
+            if !batch.is_empty() {
+                self.append(&mut session, batch).await?;
+            }
+        }
+    }
+
+    fn put(&mut self, request: Request) {
+        match request {
+            Request::Append(pending) => self.waiting.push_back(pending),
+            Request::Tail(pending) => self.tails.push(pending),
+        }
+    }
+
+    fn next_batch(&mut self) -> Vec<PendingAppend> {
+        let mut bytes = 0;
+        let fits = |pending: &&PendingAppend| {
+            let is_first = bytes == 0;
+            bytes += size(&pending.append);
+            is_first || bytes <= MAX_BATCH_BYTES
+        };
+        let count = self.waiting.iter().take(MAX_BATCH).take_while(fits).count();
+        self.waiting.drain(..count).collect()
+    }
+
+    async fn append(
+        &mut self,
+        session: &mut Session,
+        batch: Vec<PendingAppend>,
+    ) -> Result<(), ConnectionError> {
+        let settings = Arc::clone(&self.settings);
+        let call = AppendCall {
+            keys: &settings.keys,
+            script: &session.script,
+            epoch: session.epoch,
+            max_entries: settings.max_entries,
+        };
+        let outcomes = match session.engine.append(&call, &batch).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => return self.fail(batch, error),
+        };
+        let is_any_appended =
+            outcomes.iter().any(|outcome| matches!(outcome, Outcome::Appended(_)));
+        let replicas = match settings.replicas {
+            0 => Ok(0),
+            _ if !is_any_appended => Ok(0),
+            count => session.engine.wait_for_replicas(count, settings.replica_wait).await,
+        };
+        let machines = replicas.as_ref().map_or(1, |replicas| replicas.saturating_add(1));
+        let mut stale = Vec::new();
+        for (pending, outcome) in batch.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Appended(position) => {
+                    self.known = self.known.max(Some(position));
+                    _ = pending.reply.send(Ok(Receipt::new(position, machines)));
+                }
+                Outcome::Stale => stale.push(pending),
+                Outcome::Failed(text) => {
+                    let text = format!("Redis refused the message: {text}");
+                    _ = pending.reply.send(Err(SendError::NotSent(RelayError::new(text))));
+                }
+            }
+        }
+        replicas?;
+        if !stale.is_empty() {
+            self.put_back(stale);
+            session.epoch = session.engine.enter(&settings.keys, self.known).await?.epoch;
+        }
+        Ok(())
+    }
+
+    /// Replies to messages that were not appended, or that may have been appended.
+    fn fail(
+        &mut self,
+        batch: Vec<PendingAppend>,
+        error: ConnectionError,
+    ) -> Result<(), ConnectionError> {
+        let is_code = |codes: &[&str]| error.code().is_some_and(|code| codes.contains(&code));
+        if is_code(TRY_AGAIN) {
+            self.put_back(batch);
+            return Err(error);
+        }
+        if is_code(REFUSED) {
+            for pending in batch {
+                let error = RelayError::new(error.clone());
+                _ = pending.reply.send(Err(SendError::NotSent(error)));
+            }
+            return Ok(());
+        }
+        let mut retried = Vec::new();
+        for mut pending in batch {
+            if pending.append.retry_key().is_some() {
+                // Redis knows whether it has appended a message with this key.
+                pending.may_be_appended = true;
+                retried.push(pending);
+            } else {
+                let error = RelayError::new(error.clone());
+                _ = pending.reply.send(Err(SendError::Unknown(error)));
+            }
+        }
+        self.put_back(retried);
+        Err(error)
+    }
+
+    fn put_back(&mut self, batch: Vec<PendingAppend>) {
+        for pending in batch.into_iter().rev() {
+            self.waiting.push_front(pending);
+        }
+    }
+
+    fn fail_expired(&mut self, error: &ConnectionError) {
+        let now = Instant::now();
+        let error = RelayError::new(error.clone());
+        let (expired, waiting): (VecDeque<_>, _) =
+            self.waiting.drain(..).partition(|pending| pending.deadline <= now);
+        self.waiting = waiting;
+        for pending in expired {
+            let failure = match pending.may_be_appended {
+                true => SendError::Unknown(error.clone()),
+                false => SendError::NotSent(error.clone()),
+            };
+            _ = pending.reply.send(Err(failure));
+        }
+        for pending in self.tails.extract_if(.., |pending| pending.deadline <= now) {
+            _ = pending.reply.send(Err(error.clone()));
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Nodes that share a real Redis.
+
+mod client;
+mod cuts;
+mod epochs;
+mod kills;
+mod limits;
+mod messages;
+mod node;
+mod node_process;
+mod oracle;
+mod presence;
+mod proxy;
+mod redis_server;
+mod replicas;
+mod scale;
+mod settings;

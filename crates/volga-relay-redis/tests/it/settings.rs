@@ -1,0 +1,51 @@
+//! Settings that are refused, and what the errors say.
+
+use std::sync::{Arc, Mutex};
+
+use volga_relay_redis::{RedisHub, RedisHubError};
+use volga_sse::hub::Hub;
+
+use crate::node::until;
+
+#[tokio::test]
+async fn an_invalid_setting_is_refused_and_no_text_has_a_password() {
+    for url in ["", "localhost:6379", "http://localhost", "redis://:secret@host:x"] {
+        let error = RedisHub::new(url).build(Hub::builder()).expect_err("invalid");
+        assert!(matches!(error, RedisHubError::Url { .. }), "{error}");
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    }
+    let build = |settings: RedisHub| settings.build(Hub::builder()).expect_err("invalid");
+    let local = || RedisHub::new("redis://localhost");
+    assert!(matches!(build(local().other_server("x")), RedisHubError::Url { .. }));
+    assert!(matches!(build(local().read_from("x")), RedisHubError::Url { .. }));
+    assert_eq!(build(RedisHub::new("rediss://localhost")), RedisHubError::Tls);
+    for name in ["", "{a", "b}"] {
+        assert!(matches!(build(local().name(name)), RedisHubError::Name { .. }));
+    }
+    let debug = format!("{:?}", RedisHub::new("redis://:secret@localhost"));
+    assert!(!debug.contains("secret"), "{debug}");
+}
+
+#[test]
+fn a_hub_needs_a_runtime() {
+    let error = RedisHub::new("redis://localhost").build(Hub::builder()).expect_err("no runtime");
+    assert_eq!(error, RedisHubError::NoRuntime);
+    assert!(error.to_string().contains("#[tokio::main]"));
+}
+
+#[tokio::test]
+async fn errors_of_connections_are_reported_with_the_server() {
+    let errors = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&errors);
+    let settings = RedisHub::new("redis://:secret@127.0.0.1:1").on_connection_error(move |error| {
+        assert_eq!(error.server(), "127.0.0.1:1");
+        log.lock().expect("no panic").push(error.to_string());
+    });
+    let hub = settings.build(Hub::builder()).expect("valid");
+    until("several errors", || errors.lock().expect("no panic").len() > 2).await;
+    assert!(!hub.is_ready());
+    for text in errors.lock().expect("no panic").iter() {
+        assert!(text.starts_with("no connection to Redis at 127.0.0.1:1: "), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
