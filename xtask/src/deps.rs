@@ -66,6 +66,7 @@ const FORBIDDEN_IMPORTS: &[(u8, &str, &[&str])] = &[
     // server, whose settings and drain it has.
     (4, "volga-h3", &["hyper", "axum", "volga-core", "volga-sse"]),
     // It works in any server. Of our crates it knows the hub, which it connects to Redis.
+    (4, "volga-relay-disk", &["hyper", "axum", "tower", "volga-core", "volga-http"]),
     (4, "volga-relay-redis", &["hyper", "axum", "tower", "volga-core", "volga-http"]),
     // It works in any server. Of our crates it knows the hub, for its feature `hub`.
     (4, "volga-ws", &["hyper", "axum", "tower", "volga-core", "volga-http"]),

@@ -5,14 +5,16 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use volga_sse::Position;
-use volga_sse::hub::{Feed, RelayState};
+use volga_sse::hub::{ANNOUNCE_INTERVAL, Feed, RelayState};
 
 use crate::backoff::Backoff;
 use crate::connection_error::{Cause, ConnectionError};
 use crate::engine::{Engine, Role};
 use crate::entry::{Entry, Table};
 use crate::epoch_list::EpochList;
+use crate::queue::RequestQueue;
 use crate::settings::Settings;
 
 /// How many tables are read with one pipeline.
@@ -21,6 +23,9 @@ const TABLES_PER_PIPELINE: usize = 32;
 /// Reads the log of Redis for one node.
 pub(crate) struct Reader {
     feed: Feed,
+    /// The way to the appender, for what this node tells the others.
+    queue: Arc<RequestQueue>,
+    last_announced: Option<Instant>,
     settings: Arc<Settings>,
     /// The ID of the last entry that was read. 0-0 before the first.
     cursor: Position,
@@ -45,9 +50,16 @@ struct Source {
 }
 
 impl Reader {
-    pub(crate) fn new(feed: Feed, settings: Arc<Settings>, has_failed: Arc<Notify>) -> Self {
+    pub(crate) fn new(
+        feed: Feed,
+        queue: Arc<RequestQueue>,
+        settings: Arc<Settings>,
+        has_failed: Arc<Notify>,
+    ) -> Self {
         Self {
             feed,
+            queue,
+            last_announced: None,
             settings,
             cursor: Position::new(0, 0),
             last: None,
@@ -116,8 +128,22 @@ impl Reader {
                 self.set_state(RelayState::Live);
                 backoff.reset();
             }
+            self.announce();
         }
         Ok(())
+    }
+
+    /// Tells the other nodes who subscribes on this one. A read returns at least once a second.
+    fn announce(&mut self) {
+        let now = Instant::now();
+        if self.last_announced.is_some_and(|last| now - last < ANNOUNCE_INTERVAL) {
+            return;
+        }
+        self.last_announced = Some(now);
+        for append in self.feed.announcements() {
+            // The others ask for what is not appended.
+            _ = self.queue.append(append, now + self.settings.max_send_wait);
+        }
     }
 
     /// Passes entries to the hub.

@@ -208,12 +208,13 @@ impl RedisHub {
             on_connection_error: self.on_connection_error,
         });
         let (queue, requests) = RequestQueue::new(settings.max_pending, settings.max_pending_bytes);
-        let relay = RedisRelay { queue, max_send_wait: settings.max_send_wait };
+        let queue = Arc::new(queue);
+        let relay = RedisRelay { queue: Arc::clone(&queue), max_send_wait: settings.max_send_wait };
         let (hub, feed) = hub.build_shared(relay);
         let reader_failed = Arc::new(Notify::new());
         let appender = Appender::new(requests, Arc::clone(&settings), Arc::clone(&reader_failed));
         runtime.spawn(appender.run());
-        runtime.spawn(Reader::new(feed, settings, reader_failed).run());
+        runtime.spawn(Reader::new(feed, queue, settings, reader_failed).run());
         Ok(hub)
     }
 }

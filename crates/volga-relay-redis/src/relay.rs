@@ -1,5 +1,6 @@
 //! `RedisRelay`: the requests of the hub.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,7 +13,7 @@ use crate::settings::MAX_RETRY_KEY;
 /// Passes the requests of the hub to the task that appends.
 #[derive(Debug)]
 pub(crate) struct RedisRelay {
-    pub(crate) queue: RequestQueue,
+    pub(crate) queue: Arc<RequestQueue>,
     pub(crate) max_send_wait: Duration,
 }
 

@@ -288,6 +288,8 @@ pub mod http {
 
     /// Server-sent events: messages, and the streams that carry them.
     pub mod sse {
+        #[cfg(feature = "disk-log")]
+        pub use crate::exports::disk_log::{DiskLog, Durability};
         pub use crate::exports::hub::{
             Deliveries, Delivery, Gap, Hub, HubBuilder, HubStats, KeyChange, Policy, PresenceEvent,
             PresenceWatch, Receipt, RelayState, RelayWatch, ResumeFrom, SendMessage, Subscribe,
@@ -309,6 +311,8 @@ pub mod http {
             LimitCounts, Permit, ReachedLimit, RefusalResponse, StreamLimit,
         };
         pub use crate::{resume::Resume, sse_stream::SseStream};
+        #[cfg(feature = "disk-log")]
+        pub use volga_relay_disk::DiskLogError;
         pub use volga_sse::StreamLimitError;
         pub use volga_sse::hub::{
             CreateTopicError, GAP_EVENT, PublishError, RelayError, SendError, SubscribeError,
@@ -346,6 +350,10 @@ pub mod limits {
     #[cfg(feature = "http3")]
     pub use volga_h3::limits::*;
     pub use volga_http::limits::*;
+    #[cfg(feature = "disk-log")]
+    pub use volga_relay_disk::{
+        DEFAULT_MAX_DISK_AGE, DEFAULT_MAX_DISK_BYTES, DEFAULT_MAX_DISK_KEYS, DEFAULT_MAX_QUEUED,
+    };
     #[cfg(feature = "redis")]
     pub use volga_relay_redis::{
         DEFAULT_MAX_ENTRIES, DEFAULT_MAX_PENDING, DEFAULT_MAX_PENDING_BYTES, DEFAULT_MAX_SEND_WAIT,
@@ -354,8 +362,10 @@ pub mod limits {
     pub use volga_sse::hub::{
         DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
         DEFAULT_MAX_MESSAGES, DEFAULT_MAX_NODE_WAIT, DEFAULT_MAX_PRESENCE_EVENTS,
-        DEFAULT_MAX_REMEMBERED_TOPICS, DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME,
-        DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, MAX_RETRY_KEYS,
+        DEFAULT_MAX_REMEMBERED_TOPICS, DEFAULT_MAX_REORDERED, DEFAULT_MAX_SHARED_PRESENCE,
+        DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS, DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
+        DEFAULT_PRESENCE_LEASE, DEFAULT_SHARED_PRESENCE_GRACE, MAX_OTHER_NODES, MAX_RETRY_KEYS,
+        MAX_SHARED_IDENTITY,
     };
     pub use volga_sse::reconnect::{DEFAULT_MAX_BACKOFF, DEFAULT_MAX_WAIT};
     #[cfg(feature = "replies")]
@@ -502,6 +512,8 @@ mod guide {
         keyed_topics: "../../../docs/src/keyed-topics.md";
         presence: "../../../docs/src/presence.md";
         watching_a_hub: "../../../docs/src/watching-a-hub.md";
+        #[cfg(feature = "disk-log")]
+        surviving_a_restart: "../../../docs/src/surviving-a-restart.md";
         #[cfg(feature = "redis")]
         several_nodes: "../../../docs/src/several-nodes.md";
         replies: "../../../docs/src/replies.md";

@@ -5,6 +5,7 @@
 //! cargo run -p chat
 //! cargo run -p chat -- localhost:8080
 //! cargo run -p chat --features tls -- --tls
+//! cargo run -p chat --features disk-log -- --log
 //! cargo run -p chat --features redis -- --redis redis://localhost:6379
 //! curl -N 'localhost:7878/rooms/lounge/events?name=curl'
 //! curl localhost:7878/rooms/lounge/messages --json '{"author":"curl","text":"hello"}'
@@ -12,6 +13,8 @@
 //!
 //! Open <http://localhost:7878> in two browsers. Each room is a topic of a hub, and the messages
 //! are stored in the hub's log only. So a restart loses them, and the pages that reconnect say so.
+//! With `--log` the messages are in the file `chat.redb` as well: end the program, start it again, and the
+//! pages go on as if nothing had happened.
 //!
 //! With `--redis`, several nodes share the rooms, and a node that starts has their messages.
 //! `examples/chat/two-nodes` starts Redis, two nodes and nginx in front of them.
@@ -34,17 +37,19 @@ const HELD: usize = 200;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let (mut has_tls, mut redis, mut addresses) = (false, None, Vec::new());
+    let (mut has_tls, mut is_on_disk, mut redis, mut addresses) = (false, false, None, Vec::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match &*argument {
             "--tls" => has_tls = true,
+            "--log" => is_on_disk = true,
             "--redis" => redis = arguments.next(),
             _ => addresses.push(argument),
         }
     }
     let hub = match redis {
         Some(url) => shared_rooms(url),
+        None if is_on_disk => rooms_on_disk(),
         None => rooms().build(),
     };
     let app = app(hub).with_env().with_addresses(addresses);
@@ -60,6 +65,22 @@ fn with_tls(app: App) -> App {
 #[cfg(not(feature = "tls"))]
 fn with_tls(_: App) -> App {
     eprintln!("--tls needs the feature `tls`: cargo run -p chat --features tls -- --tls");
+    std::process::exit(2)
+}
+
+/// Keeps the messages in a file as well, so that clients resume after a restart.
+#[cfg(feature = "disk-log")]
+fn rooms_on_disk() -> Hub {
+    let hub = volga::http::sse::DiskLog::new("chat.redb").open(rooms());
+    hub.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(2)
+    })
+}
+
+#[cfg(not(feature = "disk-log"))]
+fn rooms_on_disk() -> Hub {
+    eprintln!("--log needs the feature `disk-log`: cargo run -p chat --features disk-log -- --log");
     std::process::exit(2)
 }
 

@@ -9,6 +9,7 @@ mod messages;
 mod node;
 mod node_process;
 mod oracle;
+mod presence;
 mod proxy;
 mod redis_server;
 mod replicas;

@@ -6,11 +6,15 @@ use crate::codec::error::EncodeError;
 use crate::codec::field::check_event_name;
 use crate::hub::clock::milliseconds;
 use crate::hub::policy::Policy;
+use crate::hub::presence::sharing::MAX_LEASE;
+#[cfg(doc)]
+use crate::hub::settings::DEFAULT_SHARED_PRESENCE_GRACE;
 use crate::hub::settings::{
     DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_MAX_MESSAGES, DEFAULT_MAX_NODE_WAIT, DEFAULT_MAX_REMEMBERED_TOPICS,
-    DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
-    DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, HubSettings, KeyedTopics, LogBounds,
+    DEFAULT_MAX_REORDERED, DEFAULT_MAX_SHARED_PRESENCE, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
+    DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_PRESENCE_LEASE, HubSettings, KeyedTopics,
+    LogBounds,
 };
 use crate::hub::subscription::delivery::GAP_EVENT;
 use crate::hub::topic::name::TopicError;
@@ -39,11 +43,14 @@ use crate::stream::refusal::RefusalResponse;
 #[must_use = "a builder does nothing until it builds"]
 pub struct HubBuilder {
     pub(super) settings: HubSettings,
+    /// In milliseconds. Without it, the default depends on whether nodes share the hub.
+    pub(super) presence_grace: Option<u64>,
 }
 
 impl HubBuilder {
     pub(crate) fn new() -> Self {
         Self {
+            presence_grace: None,
             settings: HubSettings {
                 bounds: LogBounds {
                     messages: DEFAULT_MAX_MESSAGES,
@@ -60,9 +67,12 @@ impl HubBuilder {
                 policy: Policy::Gap,
                 pace: Duration::ZERO,
                 presence_grace: 0,
+                presence_lease: milliseconds(DEFAULT_PRESENCE_LEASE),
+                max_shared_presence: DEFAULT_MAX_SHARED_PRESENCE,
                 keyed: Vec::new(),
                 max_reordered: DEFAULT_MAX_REORDERED,
                 max_node_wait: DEFAULT_MAX_NODE_WAIT,
+                max_lost_time: None,
                 gap_event: GAP_EVENT,
                 closed_response: RefusalResponse::RetryLater,
             },
@@ -177,7 +187,9 @@ impl HubBuilder {
     }
 
     /// Sets for how long an [identity](crate::hub::Subscribe::identity) stays present after its
-    /// last subscription has ended. By default it leaves at once.
+    /// last subscription has ended. By default it leaves at once, or after
+    /// [`DEFAULT_SHARED_PRESENCE_GRACE`] in a [shared](Self::build_shared) hub. There, a client that
+    /// moves to another node is absent for a moment.
     ///
     /// A client whose connection breaks returns a few seconds later. If it returns within this
     /// time, nobody is told that it left and joined. Until then,
@@ -187,7 +199,27 @@ impl HubBuilder {
     /// A [`PresenceWatch`](crate::hub::PresenceWatch) then needs a tokio runtime with its timer
     /// enabled.
     pub fn presence_grace(mut self, time: Duration) -> Self {
-        self.settings.presence_grace = milliseconds(time);
+        self.presence_grace = Some(milliseconds(time));
+        self
+    }
+
+    /// Sets how long the identities of this node of a [shared](Self::build_shared) hub stay present
+    /// on the other nodes after it was heard of last. The default is [`DEFAULT_PRESENCE_LEASE`], and
+    /// the time is between 1 second and 1 minute. So the identities of a node that dies are gone
+    /// after this time, or after the [grace](Self::presence_grace) if that is longer. A node tells
+    /// the others four times in this time that it is alive, while somebody with an identity
+    /// subscribes on it.
+    pub fn presence_lease(mut self, time: Duration) -> Self {
+        self.settings.presence_lease = milliseconds(time).clamp(1_000, MAX_LEASE);
+        self
+    }
+
+    /// Sets how many identities of other nodes a [shared](Self::build_shared) hub lists, counted
+    /// once for each topic and node. The default is [`DEFAULT_MAX_SHARED_PRESENCE`]. Beyond it,
+    /// identities of other nodes are not listed here, and
+    /// [`HubStats::unlisted`](crate::hub::HubStats::unlisted) counts them.
+    pub fn max_shared_presence(mut self, identities: usize) -> Self {
+        self.settings.max_shared_presence = identities;
         self
     }
 
@@ -260,6 +292,20 @@ impl HubBuilder {
     /// Such a subscription needs a tokio runtime with its timer enabled.
     pub fn max_node_wait(mut self, time: Duration) -> Self {
         self.settings.max_node_wait = time;
+        self
+    }
+
+    /// Sets how long event streams of a [shared](Self::build_shared) hub stay open after this node
+    /// has lost its engine. By default they stay open.
+    ///
+    /// A stream ends with a farewell at its first heartbeat after this time, so the streams end at
+    /// different times. Its client returns with its ID, and a load balancer that asks
+    /// [`Hub::is_ready`](crate::hub::Hub::is_ready) sends it to another node. Set this if a node can
+    /// lose the engine alone. If all nodes lose it together, moving does not help the clients. To
+    /// tell clients without ending their streams, use
+    /// [`Hub::watch_relay`](crate::hub::Hub::watch_relay).
+    pub fn max_lost_time(mut self, time: Duration) -> Self {
+        self.settings.max_lost_time = Some(milliseconds(time));
         self
     }
 }

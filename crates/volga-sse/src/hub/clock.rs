@@ -47,6 +47,11 @@ impl HubClock {
         Self { start: SHARED_START, ..Self::new() }
     }
 
+    /// When the hub was created.
+    pub(crate) fn created(&self) -> Moment {
+        Moment(self.start)
+    }
+
     pub(crate) fn now(&self) -> Moment {
         Moment(milliseconds(self.created.elapsed())).after(self.start)
     }

@@ -37,6 +37,12 @@ pub enum PublishError {
         /// The limit in bytes.
         max: usize,
     },
+    /// The identity of [`Hub::send_close_identity`](crate::hub::Hub::send_close_identity) is longer
+    /// than [`MAX_SHARED_IDENTITY`](crate::hub::MAX_SHARED_IDENTITY).
+    IdentityTooLong {
+        /// The limit in bytes.
+        max: usize,
+    },
     /// A call of [`Hub::publish_many`](crate::hub::Hub::publish_many) has more messages than a
     /// topic's log holds, which is
     /// [`HubBuilder::max_messages`](crate::hub::HubBuilder::max_messages).
@@ -85,9 +91,10 @@ impl PublishError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Topic(error) => error.status(),
-            Self::Message(_) | Self::ReservedEvent { .. } | Self::KeyTooLong { .. } => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Message(_)
+            | Self::ReservedEvent { .. }
+            | Self::KeyTooLong { .. }
+            | Self::IdentityTooLong { .. } => StatusCode::BAD_REQUEST,
             Self::UnknownTopic { .. } => StatusCode::NOT_FOUND,
             Self::MessageTooLong { .. }
             | Self::TooManyMessages { .. }
@@ -122,6 +129,10 @@ impl fmt::Display for PublishError {
             Self::KeyTooLong { max } => {
                 let max = Plural(*max, "byte");
                 write!(f, "the key is longer than {max}; shorten it, or raise `max_key`")
+            }
+            Self::IdentityTooLong { max } => {
+                let max = Plural(*max, "byte");
+                write!(f, "the identity is longer than {max}; use a shorter one")
             }
             Self::TooManyMessages { max } => {
                 let max = Plural(*max, "message");

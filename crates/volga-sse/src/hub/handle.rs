@@ -9,13 +9,18 @@ use tokio::sync::watch;
 use crate::codec::message::Message;
 use crate::codec::position::Position;
 use crate::hub::builder::HubBuilder;
+use crate::hub::clock::milliseconds;
 use crate::hub::error::{CreateTopicError, PublishError};
+use crate::hub::presence::announcement::MAX_SHARED_IDENTITY;
 use crate::hub::presence::watch::PresenceWatch;
-use crate::hub::relay::adapter::Relay;
+use crate::hub::relay::adapter::{Append, Receipt, Relay};
+use crate::hub::relay::control::Control;
+use crate::hub::relay::error::SendError;
 use crate::hub::relay::feed::Feed;
-use crate::hub::relay::send::SendMessage;
+use crate::hub::relay::send::{SendMessage, Sending};
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::relay::state::{RelayState, RelayWatch};
+use crate::hub::settings::DEFAULT_SHARED_PRESENCE_GRACE;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::stats::{HubStats, TopicStats};
 use crate::hub::subscription::arguments::Topics;
@@ -201,7 +206,8 @@ impl Hub {
     /// subscription is told of a gap with a [snapshot](crate::hub::Gap::has_snapshot), after which
     /// a page knows that the values are gone. This gap takes a position of the hub. (A
     /// [shared](HubBuilder::build_shared) hub gives no positions. There, this node alone removes
-    /// the topic, and only subscriptions that have not read everything are told.) While somebody
+    /// the topic, and only subscriptions that have not read everything are told. The engine still has
+    /// the messages, and a node that starts later reads them.) While somebody
     /// subscribes to the topic's name, [`topics`](Self::topics) still lists it. In a hub with
     /// [`TopicCreation::Explicit`](crate::hub::TopicCreation::Explicit), publishing to the topic
     /// and new subscriptions to its name fail from now on.
@@ -220,7 +226,8 @@ impl Hub {
         self.0.remove_topic(topic)
     }
 
-    /// Closes the hub. Publishing fails from now on. Each subscription ends after it has delivered
+    /// Closes the hub. In a [shared](HubBuilder::build_shared) hub this concerns this node alone:
+    /// clients can go to the others. Publishing fails from now on. Each subscription ends after it has delivered
     /// what was published before, and each [`PresenceWatch`] after the changes before.
     ///
     /// An event stream of a subscription ends with its farewell, which spreads the returns of the
@@ -232,13 +239,64 @@ impl Hub {
     /// Ends all subscriptions of an [identity](Subscribe::identity), for example when a user logs
     /// out. Returns their number. They end at once, and messages that are not delivered yet are not
     /// delivered any more.
+    ///
+    /// In a [shared](HubBuilder::build_shared) hub this concerns this node alone.
+    /// [`send_close_identity`](Self::send_close_identity) works for every hub.
     pub fn close_identity(&self, identity: &str) -> usize {
         self.0.close_identity(identity)
+    }
+
+    /// Ends all subscriptions of an [identity](Subscribe::identity) on every node that
+    /// [shares](HubBuilder::build_shared) the hub, and waits until all nodes will do so. In any other
+    /// hub this is [`close_identity`](Self::close_identity).
+    ///
+    /// On this node they end at once. On the other nodes they end in the order of the log: before
+    /// that, they may get what was sent earlier, and they get nothing that is sent after this has
+    /// finished. A subscription that begins before its node has come to this point ends as well, and
+    /// its client can return. A node that has missed messages of the engine ends all subscriptions
+    /// that have an identity, with [`MissedClose`](crate::hub::SubscriptionEnd::MissedClose),
+    /// because one of these messages may have been this one.
+    ///
+    /// The call begins at once, and its result is the one of [`send`](Self::send). You may repeat a
+    /// call that has failed.
+    ///
+    /// ```
+    /// use volga_sse::hub::{Hub, SubscriptionEnd};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = Hub::new();
+    /// let tab = hub.subscribe("user.anna").identity("anna").open()?;
+    /// hub.send_close_identity("anna").await?;
+    /// assert_eq!(tab.end(), Some(SubscriptionEnd::IdentityClosed));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The result is an error as in [`send`](Self::send). The subscriptions of this node have ended
+    /// also then.
+    /// It is [`Refused`](crate::hub::SendError::Refused) if the identity is longer than
+    /// [`MAX_SHARED_IDENTITY`](crate::hub::MAX_SHARED_IDENTITY).
+    pub fn send_close_identity(&self, identity: &str) -> Sending {
+        self.0.close_identity(identity);
+        let Some(shared) = &self.0.shared else {
+            return Sending::done(Ok(Receipt::new(self.position(), 1)));
+        };
+        if identity.len() > MAX_SHARED_IDENTITY {
+            let error = PublishError::IdentityTooLong { max: MAX_SHARED_IDENTITY };
+            return Sending::done(Err(SendError::Refused(error)));
+        }
+        Sending::started(shared, Append::of_control(&Control::CloseIdentity(identity.into())))
     }
 
     /// Returns the [identities](Subscribe::identity) that subscribe to a topic, each with the
     /// number of its subscriptions. Subscriptions by pattern count as well. An identity that has
     /// left and may [still return](HubBuilder::presence_grace) has no subscription.
+    ///
+    /// In a [shared](HubBuilder::build_shared) hub, this includes the identities on other nodes, if
+    /// the crate that connects the engine announces them. All subscriptions of an identity on
+    /// another node count as one. What happens on another node is known here a moment later. The
+    /// identities of a node that dies are gone after the [lease](HubBuilder::presence_lease).
     #[must_use]
     pub fn presence(&self, topic: &str) -> BTreeMap<Arc<str>, usize> {
         self.0.present(topic)
@@ -339,7 +397,9 @@ impl HubBuilder {
     /// Builds the hub.
     #[must_use]
     pub fn build(self) -> Hub {
-        Hub(Arc::new(HubState::new(self.settings, None)))
+        let mut settings = self.settings;
+        settings.presence_grace = self.presence_grace.unwrap_or(0);
+        Hub(Arc::new(HubState::new(settings, None)))
     }
 
     /// Builds a hub that several nodes share, and the feed that fills it. A crate that connects an
@@ -350,7 +410,11 @@ impl HubBuilder {
     #[must_use]
     pub fn build_shared(self, relay: impl Relay) -> (Hub, Feed) {
         let shared = Arc::new(SharedHub::new(Arc::new(relay)));
-        let state = Arc::new(HubState::new(self.settings, Some(Arc::clone(&shared))));
+        let mut settings = self.settings;
+        let grace = milliseconds(DEFAULT_SHARED_PRESENCE_GRACE);
+        settings.presence_grace = self.presence_grace.unwrap_or(grace);
+        let state = Arc::new(HubState::new(settings, Some(Arc::clone(&shared))));
+        state.lock().presence.share();
         (Hub(Arc::clone(&state)), Feed::new(state, shared))
     }
 }

@@ -75,11 +75,13 @@ pub use builder::HubBuilder;
 pub use error::{CreateTopicError, PublishError, SubscribeError};
 pub use handle::Hub;
 pub use policy::Policy;
+pub use presence::announcement::MAX_SHARED_IDENTITY;
 pub use presence::event::{DEFAULT_MAX_PRESENCE_EVENTS, PresenceEvent};
+pub use presence::other_nodes::MAX_OTHER_NODES;
 pub use presence::watch::PresenceWatch;
 pub use relay::adapter::{Append, Receipt, Relay, RelayFuture};
 pub use relay::error::{RelayError, SendError};
-pub use relay::feed::Feed;
+pub use relay::feed::{ANNOUNCE_INTERVAL, Feed};
 pub use relay::incoming::{Incoming, SnapshotEntry};
 pub use relay::retry_keys::{MAX_RETRY_KEYS, RETRY_WINDOW};
 pub use relay::send::{SendMessage, Sending};
@@ -87,8 +89,8 @@ pub use relay::state::{RelayState, RelayWatch};
 pub use settings::{
     DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_MAX_KEY, DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_MAX_MESSAGES, DEFAULT_MAX_NODE_WAIT, DEFAULT_MAX_REMEMBERED_TOPICS,
-    DEFAULT_MAX_REORDERED, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
-    DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION,
+    DEFAULT_MAX_REORDERED, DEFAULT_MAX_SHARED_PRESENCE, DEFAULT_MAX_TOPIC_NAME, DEFAULT_MAX_TOPICS,
+    DEFAULT_MAX_TOPICS_PER_SUBSCRIPTION, DEFAULT_PRESENCE_LEASE, DEFAULT_SHARED_PRESENCE_GRACE,
 };
 pub use stats::{HubStats, TopicStats};
 pub use subscription::Subscription;

@@ -36,6 +36,13 @@ pub const DEFAULT_MAX_REORDERED: usize = 1_024;
 /// How long a client of a shared hub waits for a node that is behind.
 pub const DEFAULT_MAX_NODE_WAIT: Duration = Duration::from_secs(5);
 
+/// How long the identities of a node stay present on the others after it was heard of last.
+pub const DEFAULT_PRESENCE_LEASE: Duration = Duration::from_secs(8);
+/// How long an identity of a shared hub stays present after its last subscription has ended.
+pub const DEFAULT_SHARED_PRESENCE_GRACE: Duration = Duration::from_secs(5);
+/// How many identities of other nodes a shared hub lists, counted once for each topic and node.
+pub const DEFAULT_MAX_SHARED_PRESENCE: usize = 100_000;
+
 /// The bounds of a topic's log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogBounds {
@@ -61,10 +68,16 @@ pub(crate) struct HubSettings {
     pub(crate) pace: Duration,
     /// For how long an identity that has left may return, in milliseconds.
     pub(crate) presence_grace: u64,
+    /// For how long other nodes list the identities of this one, in milliseconds.
+    pub(crate) presence_lease: u64,
+    /// How many identities of other nodes are listed.
+    pub(crate) max_shared_presence: usize,
     pub(crate) keyed: Vec<KeyedTopics>,
     pub(crate) max_reordered: usize,
     /// How long a client waits for a node that is behind.
     pub(crate) max_node_wait: Duration,
+    /// How long streams stay open after the node has lost its engine, in milliseconds.
+    pub(crate) max_lost_time: Option<u64>,
     /// The name of the event that reports a gap.
     pub(crate) gap_event: &'static str,
     /// What a client is told that subscribes after the hub has closed.

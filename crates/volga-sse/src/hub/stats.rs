@@ -34,6 +34,10 @@ pub struct HubStats {
     /// How often a shared hub found that messages are missing whose topics are not known, for
     /// example because the engine dropped them while this node could not reach it.
     pub losses: u64,
+    /// How many identities of other nodes a shared hub did not list, because it listed
+    /// [`max_shared_presence`](crate::hub::HubBuilder::max_shared_presence) of them, or knew of
+    /// [`MAX_OTHER_NODES`](crate::hub::MAX_OTHER_NODES) nodes.
+    pub unlisted: u64,
     /// The number of messages in the logs.
     pub messages: usize,
     /// The bytes of these messages, and of values of keyed topics whose messages have left the log.
@@ -97,6 +101,7 @@ impl HubStats {
             ("volga_hub_resumed_total", self.resumed),
             ("volga_hub_unheld_total", self.unheld),
             ("volga_hub_losses_total", self.losses),
+            ("volga_hub_unlisted_total", self.unlisted),
         ] {
             metrics::counter!(name, labels).absolute(value);
         }

@@ -135,5 +135,5 @@ fn the_numbers_reach_a_recorder_of_the_metrics_crate() {
     ] {
         assert!(seen.contains(&(name.to_owned(), value)), "{name}: {seen:?}");
     }
-    assert_eq!(seen.len(), 13);
+    assert_eq!(seen.len(), 14);
 }

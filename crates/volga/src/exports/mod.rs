@@ -6,6 +6,8 @@
 pub(crate) mod arguments;
 pub(crate) mod connections;
 pub(crate) mod content;
+#[cfg(feature = "disk-log")]
+pub(crate) mod disk_log;
 pub(crate) mod hub;
 pub(crate) mod identity;
 #[cfg(feature = "redis")]

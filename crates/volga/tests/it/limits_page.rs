@@ -99,6 +99,7 @@ fn the_module_has_every_limit_of_the_crates() {
         "volga-core",
         "volga-h3",
         "volga-http",
+        "volga-relay-disk",
         "volga-relay-redis",
         "volga-sse",
         "volga-web",

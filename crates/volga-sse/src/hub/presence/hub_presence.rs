@@ -5,8 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::hub::clock::Moment;
+use crate::hub::presence::announcer::Announcer;
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
-use crate::hub::presence::topic_presence::TopicPresence;
+use crate::hub::presence::other_nodes::OtherNodes;
+use crate::hub::presence::topic_presence::{Origin, TopicPresence};
 
 /// How many identities one call reports as gone at most.
 const MAX_GONE: usize = 16;
@@ -17,12 +19,45 @@ pub(crate) struct HubPresence {
     topics: HashMap<Arc<str>, TopicPresence>,
     /// The identities that have left a topic and may still return, by when they are gone.
     leaving: BTreeSet<(Moment, Arc<str>, Arc<str>)>,
+    /// Of a shared hub alone.
+    nodes: Option<Box<NodePresence>>,
+}
+
+/// What a shared hub tells other nodes, and what it knows of them.
+#[derive(Debug, Default)]
+pub(crate) struct NodePresence {
+    pub(crate) announcer: Announcer,
+    pub(crate) others: OtherNodes,
 }
 
 impl HubPresence {
+    /// Prepares for presence on other nodes.
+    pub(crate) fn share(&mut self) {
+        self.nodes = Some(Box::default());
+    }
+
+    pub(crate) fn nodes(&mut self) -> Option<&mut NodePresence> {
+        self.nodes.as_deref_mut()
+    }
+
+    /// Counts a subscription of an identity in this hub.
     pub(crate) fn join(&mut self, topic: &Arc<str>, identity: &Arc<str>, wakers: &mut WakerLists) {
+        self.join_from(topic, identity, Origin::Here, wakers);
+        if let Some(nodes) = &mut self.nodes {
+            nodes.announcer.note(topic, identity, true);
+        }
+    }
+
+    /// Counts a subscription of an identity in this hub, or another node.
+    pub(super) fn join_from(
+        &mut self,
+        topic: &Arc<str>,
+        identity: &Arc<str>,
+        origin: Origin,
+        wakers: &mut WakerLists,
+    ) {
         let presence = self.topics.entry(Arc::clone(topic)).or_default();
-        if let Some(gone_at) = presence.join(identity, wakers) {
+        if let Some(gone_at) = presence.join(identity, origin, wakers) {
             self.leaving.remove(&(gone_at, Arc::clone(topic), Arc::clone(identity)));
         }
     }
@@ -36,9 +71,32 @@ impl HubPresence {
         gone_at: Option<Moment>,
         wakers: &mut WakerLists,
     ) {
+        self.leave_from(topic, identity, Origin::Here, gone_at, wakers);
+        if self.nodes.is_some() {
+            self.note_left_here(topic, identity);
+        }
+    }
+
+    fn note_left_here(&mut self, topic: &Arc<str>, identity: &Arc<str>) {
+        let presence = self.topics.get(topic);
+        let is_here = presence.is_some_and(|topic| topic.subscriptions_here(identity) > 0);
+        if let Some(nodes) = &mut self.nodes {
+            nodes.announcer.note(topic, identity, is_here);
+        }
+    }
+
+    /// Reverses [`join_from`](Self::join_from).
+    pub(super) fn leave_from(
+        &mut self,
+        topic: &Arc<str>,
+        identity: &Arc<str>,
+        origin: Origin,
+        gone_at: Option<Moment>,
+        wakers: &mut WakerLists,
+    ) {
         let Some(presence) = self.topics.get_mut(topic) else { return };
-        let will_be_gone = presence.leave(identity, gone_at, wakers);
-        self.note_leaving(topic, will_be_gone.then_some(identity), gone_at);
+        let gone_at = presence.leave(identity, origin, gone_at, wakers);
+        self.note_leaving(topic, gone_at.map(|gone_at| (gone_at, Arc::clone(identity))));
     }
 
     /// Reverses every [`join`](Self::join) for a topic that was removed.
@@ -50,19 +108,19 @@ impl HubPresence {
     ) {
         let Some(presence) = self.topics.get_mut(topic) else { return };
         let leaving = presence.leave_all(gone_at, wakers);
-        self.note_leaving(topic, &leaving, gone_at);
+        if let Some(nodes) = &mut self.nodes {
+            nodes.announcer.note_nobody(topic);
+        }
+        self.note_leaving(topic, leaving);
     }
 
-    fn note_leaving<'a>(
+    fn note_leaving(
         &mut self,
         topic: &Arc<str>,
-        identities: impl IntoIterator<Item = &'a Arc<str>>,
-        gone_at: Option<Moment>,
+        identities: impl IntoIterator<Item = (Moment, Arc<str>)>,
     ) {
-        if let Some(gone_at) = gone_at {
-            let entry = |identity| (gone_at, Arc::clone(topic), Arc::clone(identity));
-            self.leaving.extend(identities.into_iter().map(entry));
-        }
+        let entry = |(gone_at, identity)| (gone_at, Arc::clone(topic), identity);
+        self.leaving.extend(identities.into_iter().map(entry));
         self.remove_unused(topic);
     }
 
@@ -75,11 +133,12 @@ impl HubPresence {
     /// Reports identities that have left any topic and did not return in time. Returns true if
     /// there may be more.
     pub(crate) fn sweep(&mut self, now: Moment, wakers: &mut WakerLists) -> bool {
+        let has_departing = self.nodes.is_some() && self.step_of_nodes(now, wakers);
         for _ in 0..MAX_GONE {
             let is_due = |(gone_at, ..): &&(Moment, _, _)| *gone_at <= now;
             let Some((gone_at, topic, identity)) = self.leaving.first().filter(is_due).cloned()
             else {
-                return false;
+                return has_departing;
             };
             self.gone(gone_at, &topic, &identity, wakers);
         }

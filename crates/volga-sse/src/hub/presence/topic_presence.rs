@@ -24,11 +24,35 @@ pub(crate) struct TopicPresence {
     watches: usize,
 }
 
+/// Where a subscription is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    /// In this hub.
+    Here,
+    /// On another node of a shared hub, which counts once.
+    OtherNode,
+}
+
 #[derive(Debug, Default)]
 struct Stay {
     subscriptions: usize,
-    /// When the identity is gone, if it has no subscriptions.
+    /// On how many other nodes the identity has subscriptions.
+    nodes: usize,
+    /// The identity is not gone before this moment, unless it has left for good.
     gone_at: Moment,
+}
+
+impl Stay {
+    fn total(&self) -> usize {
+        self.subscriptions + self.nodes
+    }
+
+    fn count_of(&mut self, origin: Origin) -> &mut usize {
+        match origin {
+            Origin::Here => &mut self.subscriptions,
+            Origin::OtherNode => &mut self.nodes,
+        }
+    }
 }
 
 impl TopicPresence {
@@ -37,12 +61,17 @@ impl TopicPresence {
     pub(crate) fn page(&self, after: Option<&Arc<str>>) -> Vec<(Arc<str>, usize)> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let page = self.present.range::<Arc<str>, _>((start, Bound::Unbounded)).take(MAX_LISTED);
-        page.map(|(identity, stay)| (Arc::clone(identity), stay.subscriptions)).collect()
+        page.map(|(identity, stay)| (Arc::clone(identity), stay.total())).collect()
     }
 
     /// The number of subscriptions of an identity. `None` if it is not present.
     pub(crate) fn subscriptions_of(&self, identity: &str) -> Option<usize> {
-        self.present.get(identity).map(|stay| stay.subscriptions)
+        self.present.get(identity).map(Stay::total)
+    }
+
+    /// The number of subscriptions of an identity in this hub.
+    pub(crate) fn subscriptions_here(&self, identity: &str) -> usize {
+        self.present.get(identity).map_or(0, |stay| stay.subscriptions)
     }
 
     pub(crate) fn is_unused(&self) -> bool {
@@ -51,75 +80,81 @@ impl TopicPresence {
 
     /// Counts a subscription of an identity. Adds the wakers of watches that wait to `wakers`.
     /// Returns when the identity would have been gone, if it had left.
-    pub(crate) fn join(&mut self, identity: &Arc<str>, wakers: &mut WakerLists) -> Option<Moment> {
+    pub(crate) fn join(
+        &mut self,
+        identity: &Arc<str>,
+        origin: Origin,
+        wakers: &mut WakerLists,
+    ) -> Option<Moment> {
         let Some(stay) = self.present.get_mut(identity) else {
-            let stay = Stay { subscriptions: 1, gone_at: Moment::default() };
+            let mut stay = Stay::default();
+            *stay.count_of(origin) = 1;
             self.present.insert(Arc::clone(identity), stay);
             self.tell(PresenceEvent::Joined(Arc::clone(identity)), wakers);
             return None;
         };
-        stay.subscriptions += 1;
-        let gone_at = (stay.subscriptions == 1).then_some(stay.gone_at)?;
+        *stay.count_of(origin) += 1;
+        let gone_at = (stay.total() == 1).then_some(stay.gone_at)?;
         self.leaving.remove(&(gone_at, Arc::clone(identity)));
         Some(gone_at)
     }
 
     /// Removes a subscription of an identity, which is gone at once or at a later moment. Returns
-    /// whether it will be gone later.
+    /// that moment if the identity has no other subscriptions and is not gone at once.
     pub(crate) fn leave(
         &mut self,
         identity: &Arc<str>,
+        origin: Origin,
         gone_at: Option<Moment>,
         wakers: &mut WakerLists,
-    ) -> bool {
-        let Some(stay) = self.present.get_mut(identity) else {
-            return false;
-        };
-        let before = stay.subscriptions;
-        stay.subscriptions = before.saturating_sub(1);
-        if before == 1 { self.end_stay(identity, gone_at, wakers) } else { false }
+    ) -> Option<Moment> {
+        let stay = self.present.get_mut(identity)?;
+        let count = stay.count_of(origin);
+        let has_left = *count > 0;
+        *count = count.saturating_sub(1);
+        // A node may learn late of one that has died. What it knows of others is newer.
+        stay.gone_at = stay.gone_at.max(gone_at.unwrap_or_default());
+        if has_left && stay.total() == 0 { self.end_stay(identity, wakers) } else { None }
     }
 
-    fn end_stay(
-        &mut self,
-        identity: &Arc<str>,
-        gone_at: Option<Moment>,
-        wakers: &mut WakerLists,
-    ) -> bool {
-        match (gone_at, self.present.get_mut(identity)) {
-            (Some(gone_at), Some(stay)) => {
-                stay.gone_at = gone_at;
+    fn end_stay(&mut self, identity: &Arc<str>, wakers: &mut WakerLists) -> Option<Moment> {
+        let gone_at = self.present.get(identity)?.gone_at;
+        match gone_at > Moment::default() {
+            true => {
                 self.leaving.insert((gone_at, Arc::clone(identity)));
                 if self.watches > 0 {
                     // They have to look again at that moment.
                     self.log.wake(wakers);
                 }
-                true
+                Some(gone_at)
             }
-            _ => {
+            false => {
                 self.present.remove(identity);
                 self.tell(PresenceEvent::Left(Arc::clone(identity)), wakers);
-                false
+                None
             }
         }
     }
 
-    /// Removes all subscriptions, because the topic was removed. Returns the identities that will
-    /// be gone later.
+    /// Removes all subscriptions of this hub, because the topic was removed. Returns the identities
+    /// that will be gone later.
     pub(crate) fn leave_all(
         &mut self,
         gone_at: Option<Moment>,
         wakers: &mut WakerLists,
-    ) -> Vec<Arc<str>> {
+    ) -> Vec<(Moment, Arc<str>)> {
         let mut staying = Vec::new();
         for (identity, stay) in &mut self.present {
             if stay.subscriptions > 0 {
                 stay.subscriptions = 0;
-                staying.push(Arc::clone(identity));
+                stay.gone_at = stay.gone_at.max(gone_at.unwrap_or_default());
+                if stay.nodes == 0 {
+                    staying.push(Arc::clone(identity));
+                }
             }
         }
-        staying.retain(|identity| self.end_stay(identity, gone_at, wakers));
-        staying
+        let mut end = |identity| Some((self.end_stay(&identity, wakers)?, identity));
+        staying.into_iter().filter_map(&mut end).collect()
     }
 
     /// Notes that an identity that had left at this moment did not return.

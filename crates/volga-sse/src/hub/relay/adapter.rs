@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::codec::position::Position;
+use crate::hub::relay::control::{CONTROL_TOPIC, Control};
 use crate::hub::relay::error::{RelayError, SendError};
 use crate::hub::state::reorder_buffer::OwnedKeyChange;
 use crate::hub::topic::key_table::KeyChange;
@@ -48,7 +49,17 @@ pub struct Append {
 }
 
 impl Append {
-    /// The topic.
+    pub(crate) fn of_control(control: &Control) -> Self {
+        Self {
+            topic: CONTROL_TOPIC.into(),
+            key: OwnedKeyChange::None,
+            payload: control.encode().into(),
+            retry_key: None,
+        }
+    }
+
+    /// The topic. What the hubs of the nodes tell each other has a name that is not ASCII, which no
+    /// topic has. An adapter treats it as any other message.
     #[must_use]
     pub fn topic(&self) -> &str {
         &self.topic

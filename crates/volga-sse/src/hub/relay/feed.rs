@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::codec::position::Position;
 use crate::hub::clock::{Moment, milliseconds};
+use crate::hub::relay::adapter::Append;
+use crate::hub::relay::announcing::Announcing;
+use crate::hub::relay::control::{CONTROL_TOPIC, Control};
 use crate::hub::relay::incoming::{Incoming, SnapshotEntry};
 use crate::hub::relay::payload;
 use crate::hub::relay::shared_hub::SharedHub;
@@ -16,6 +19,9 @@ use crate::hub::state::reorder_buffer::{EarlyMessage, OwnedKeyChange};
 use crate::hub::sync::Ordering;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
+
+/// How often an adapter asks its feed for [announcements](Feed::announcements).
+pub const ANNOUNCE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How many messages are taken under one lock, so that clients that subscribe do not wait for a
 /// whole history.
@@ -46,6 +52,7 @@ pub struct Feed {
     /// The topics whose values another snapshot has changed since an epoch is about to begin. Their
     /// readers are told with the start of the epoch.
     changed_topics: Vec<Arc<str>>,
+    announcing: Announcing,
 }
 
 enum Pending {
@@ -58,6 +65,7 @@ impl Feed {
         let now = hub.clock.now();
         let clock = (SystemTime::now(), now);
         Self {
+            announcing: Announcing::new(shared.node),
             hub,
             shared,
             clock,
@@ -142,6 +150,7 @@ impl Feed {
                     topic: topic.into(),
                     key: OwnedKeyChange::None,
                     message: None,
+                    control: None,
                 }];
                 self.put(&mut early);
             }
@@ -205,15 +214,50 @@ impl Feed {
             has_changed
         });
         if has_changed {
+            let lost_at = (state == RelayState::Lost).then(|| self.hub.clock.now());
+            self.shared.set_lost_at(lost_at);
+        }
+        if has_changed && state == RelayState::Live {
+            self.hub.extend_leases();
+        }
+        if has_changed {
             self.shared.until_live.wake();
             self.shared.until_news.wake();
         }
+    }
+
+    /// Returns what this node tells the others about who subscribes on it. Append it to the
+    /// engine's log, in this order, as the messages of
+    /// [`Relay::append`](crate::hub::Relay::append). The results do not matter: the others notice
+    /// if they have missed something, and ask.
+    ///
+    /// Call this every [`ANNOUNCE_INTERVAL`] while the node is [live](RelayState::Live). A change
+    /// is told at the next call, so a call less often makes presence later. The call also lets the
+    /// identities of nodes go that were not heard of for their
+    /// [lease](crate::hub::HubBuilder::presence_lease). An adapter that never calls it leaves
+    /// presence to each node.
+    ///
+    /// A call returns a bounded number of messages, and none while the node is not live.
+    pub fn announcements(&mut self) -> Vec<Append> {
+        if self.shared.state() != RelayState::Live {
+            return Vec::new();
+        }
+        let now = self.hub.clock.now();
+        self.hub.expire_nodes(now);
+        self.announcing.next_messages(&self.hub, now)
     }
 
     /// Tells the time of the engine's clock. Without it, the clock of this machine counts. Messages
     /// are held for as long as on other nodes even if the clocks differ.
     pub fn set_clock(&mut self, engine: SystemTime) {
         self.clock = (engine, self.hub.clock.now());
+    }
+
+    /// Whether no handle of the hub and no subscription is left, so that nobody gets what the feed
+    /// takes. The adapter's task can end.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        Arc::strong_count(&self.hub) == 1
     }
 
     /// The position of the last message that was taken.
@@ -266,13 +310,15 @@ impl Feed {
         let number = self.shared.number_of(position)?;
         let after = after.and_then(|after| self.shared.number_of(after));
         let topic = String::from_utf8_lossy(topic);
+        let is_control = topic == CONTROL_TOPIC;
+        let control = is_control.then(|| Control::decode(payload).map(Box::new)).flatten();
         let is_valid =
             check_name(&topic, settings.max_topic_name).is_ok() && self.hub.check_key(key).is_ok();
         // A topic that is keyed on other nodes alone is an ordinary topic here.
         let key = if settings.max_keys(&topic).is_some() { key } else { KeyChange::None };
         let message = payload::decode(payload, position, settings.gap_event)
             .filter(|message| is_valid && message.len() <= settings.max_message_bytes);
-        if message.is_none() {
+        if message.is_none() && control.is_none() {
             self.shared.unheld.fetch_add(1, Ordering::Relaxed);
         }
         let now = self.hub.clock.now();
@@ -285,6 +331,7 @@ impl Feed {
             topic: topic.into(),
             key: OwnedKeyChange::new(key),
             message,
+            control,
         })
     }
 

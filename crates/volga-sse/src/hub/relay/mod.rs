@@ -11,6 +11,8 @@
 //! | `adapter`, `error` | what a hub asks of an engine |
 //! | `feed`, `incoming` | what comes in from an engine |
 //! | `payload` (pure) | a message as the engine holds it |
+//! | `announcing` | what a node tells the others about who subscribes on it, and when |
+//! | `control` (pure) | what the hubs of the nodes tell each other |
 //! | `epochs` (pure) | positions of the engine, and the hub's own dense numbers |
 //! | `rollbacks` (pure) | messages that were delivered and then lost by the engine |
 //! | `shared_hub` | what the handles of a shared hub have in common |
@@ -18,6 +20,8 @@
 //! | `send`, `retry_keys` | `Hub::send` |
 
 pub(crate) mod adapter;
+pub(crate) mod announcing;
+pub(crate) mod control;
 pub(crate) mod epochs;
 pub(crate) mod error;
 pub(crate) mod feed;

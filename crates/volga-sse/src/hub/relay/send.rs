@@ -92,7 +92,8 @@ impl fmt::Debug for SendMessage {
     }
 }
 
-/// The future of a [`SendMessage`].
+/// The future of a [`SendMessage`], and of
+/// [`Hub::send_close_identity`](crate::hub::Hub::send_close_identity).
 #[must_use = "it is not known whether the message was published before this is awaited"]
 pub struct Sending(SendStage);
 
@@ -102,11 +103,11 @@ enum SendStage {
 }
 
 impl Sending {
-    fn done(result: Result<Receipt, SendError>) -> Self {
+    pub(crate) fn done(result: Result<Receipt, SendError>) -> Self {
         Self(SendStage::Done(Some(result)))
     }
 
-    fn started(shared: &SharedHub, append: Append) -> Self {
+    pub(crate) fn started(shared: &SharedHub, append: Append) -> Self {
         Self(SendStage::Appending(shared.relay.append(vec![append])))
     }
 }

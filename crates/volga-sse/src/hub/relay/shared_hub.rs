@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::codec::position::Position;
+use crate::hub::clock::Moment;
 use crate::hub::relay::adapter::Relay;
 use crate::hub::relay::epochs::{EpochTable, Place};
 use crate::hub::relay::rollbacks::{Rollback, Rollbacks};
@@ -12,15 +13,20 @@ use crate::hub::relay::state::RelayState;
 use crate::hub::relay::tail_query::TailQuery;
 use crate::hub::relay::waiters::Waiters;
 use crate::hub::sync::{AtomicU64, Ordering, RwLock, read, write};
+use crate::stream::spread::random_seed;
 
 /// The state that the handles of a shared hub have in common. Only the feed changes it.
 pub(crate) struct SharedHub {
     pub(crate) relay: Arc<dyn Relay>,
+    /// The number of this node among the others.
+    pub(crate) node: u64,
     epochs: RwLock<EpochTable>,
     rollbacks: RwLock<Rollbacks>,
     /// Messages up to this number are missing, and may have belonged to any topic.
     lost_by_all: AtomicU64,
     pub(crate) state: watch::Sender<RelayState>,
+    /// When the node lost its engine, in milliseconds of the hub's clock. Zero if it has not.
+    lost_at: AtomicU64,
     /// Subscriptions that wait for the node to be live.
     pub(crate) until_live: Waiters,
     /// Subscriptions that wait for messages that other nodes have.
@@ -37,9 +43,11 @@ impl SharedHub {
         Self {
             tail: TailQuery::new(Arc::clone(&relay)),
             relay,
+            node: random_seed(),
             epochs: RwLock::new(EpochTable::default()),
             rollbacks: RwLock::new(Rollbacks::default()),
             lost_by_all: AtomicU64::new(0),
+            lost_at: AtomicU64::new(0),
             state: watch::Sender::new(RelayState::Starting),
             until_live: Waiters::new(),
             until_news: Waiters::new(),
@@ -50,6 +58,15 @@ impl SharedHub {
 
     pub(crate) fn state(&self) -> RelayState {
         *self.state.borrow()
+    }
+
+    pub(crate) fn set_lost_at(&self, lost_at: Option<Moment>) {
+        self.lost_at.store(lost_at.map_or(0, |at| at.0), Ordering::Relaxed);
+    }
+
+    /// When the node lost its engine, if it has lost it.
+    pub(crate) fn lost_at(&self) -> Option<Moment> {
+        Some(self.lost_at.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Moment)
     }
 
     pub(crate) fn position(&self, number: u64) -> Position {

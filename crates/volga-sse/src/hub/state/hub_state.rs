@@ -272,8 +272,8 @@ impl HubState {
     /// Returns the identities that are present in a topic, each with the number of its
     /// subscriptions.
     pub(crate) fn present(&self, topic: &str) -> PresentIdentities {
-        let (topic, now) = (Arc::from(topic), self.clock.now());
-        while self.lock().sweep_presence_of(&topic, now).is_some_and(|next| next <= now) {}
+        let topic = Arc::from(topic);
+        self.sweep_presence(&topic);
         self.list_present(&topic)
     }
 

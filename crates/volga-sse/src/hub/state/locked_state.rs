@@ -35,7 +35,7 @@ pub(crate) struct LockedState {
     pub(crate) remembers_messages: bool,
     present_by_pattern: SlotMap<PatternIdentity>,
     identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
-    presence: HubPresence,
+    pub(crate) presence: HubPresence,
     /// The wakers to wake once the lock is released.
     wakers: WakerLists,
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
@@ -331,6 +331,15 @@ impl LockedState {
         self.presence.subscriptions_of(topic, identity)
     }
 
+    /// Changes who is present. The watches that must learn of it are woken once the lock is
+    /// released.
+    pub(crate) fn with_presence<T>(
+        &mut self,
+        change: impl FnOnce(&mut HubPresence, &mut WakerLists) -> T,
+    ) -> T {
+        change(&mut self.presence, &mut self.wakers)
+    }
+
     pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> SharedLog {
         self.presence.watch(topic, self.is_closed)
     }
@@ -352,6 +361,11 @@ impl LockedState {
     /// Takes the work for the time after the lock is released: wakers to wake and topics to clear.
     pub(crate) fn take_deferred(&mut self) -> (WakerLists, Vec<Arc<Topic>>) {
         (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed))
+    }
+
+    /// Returns all subscriptions that have an identity.
+    pub(crate) fn identified_subscribers(&self) -> Vec<Arc<Subscriber>> {
+        self.identities.values().flat_map(|readers| readers.iter().map(Arc::clone)).collect()
     }
 
     /// Returns the subscriptions of an identity.

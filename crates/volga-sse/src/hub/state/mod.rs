@@ -19,5 +19,6 @@ pub(crate) mod locked_state;
 pub(crate) mod recent_messages;
 pub(crate) mod relay;
 pub(crate) mod reorder_buffer;
+pub(crate) mod sharing;
 pub(crate) mod statistics;
 pub(crate) mod walk;

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::Waker;
 
 use bytes::Bytes;
 
 use crate::codec::position::Position;
 use crate::hub::clock::Moment;
 use crate::hub::patterns::pattern_set::PatternSet;
+use crate::hub::relay::control::{CONTROL_TOPIC, Control};
 use crate::hub::relay::rollbacks::Rollback;
 use crate::hub::relay::shared_hub::SharedHub;
+use crate::hub::relay::state::RelayState;
 use crate::hub::state::guard::StateGuard;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::state::locked_state::LockedState;
@@ -18,6 +21,7 @@ use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
+use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 
 /// The start of an epoch.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +50,8 @@ struct Changes {
     patterns_of_all: bool,
     /// Messages up to this number are missing and may have belonged to any topic.
     lost_by_all: Option<u64>,
+    /// The subscriptions that have ended.
+    ended: Vec<Waker>,
 }
 
 impl HubState {
@@ -187,6 +193,13 @@ impl HubState {
         now: Moment,
         changes: &mut Changes,
     ) {
+        if &*early.topic == CONTROL_TOPIC {
+            self.remember(locked, &Arc::new(Topic::removed("")));
+            if let Some(control) = early.control {
+                self.apply_control(shared, locked, *control, (early.at, now), changes);
+            }
+            return;
+        }
         if early.message.is_none() && check_name(&early.topic, usize::MAX).is_err() {
             // No topic can have this name, so nobody misses the message.
             self.remember(locked, &Arc::new(Topic::removed("")));
@@ -208,6 +221,40 @@ impl HubState {
             None => self.lose(locked, &name, key, changes),
         };
         changes.topics.push((topic, number));
+    }
+
+    /// Does what the hub of a node says. It comes in order, so it takes effect before any message
+    /// after it is readable.
+    fn apply_control(
+        &self,
+        shared: &SharedHub,
+        locked: &mut LockedState,
+        control: Control,
+        (at, now): (Moment, Moment),
+        changes: &mut Changes,
+    ) {
+        match control {
+            // A node that reads its history has no subscription from before it started.
+            Control::CloseIdentity(_)
+                if at < self.clock.created() && shared.state() == RelayState::Starting => {}
+            Control::CloseIdentity(identity) => {
+                let of_identity = locked.subscribers_of(&identity);
+                changes.end(&of_identity, SubscriptionEnd::IdentityClosed);
+            }
+            Control::Presence(announcement) => {
+                if announcement.node != shared.node {
+                    // A node that reads what comes now needs no clock of the engine.
+                    let is_live = shared.state() == RelayState::Live;
+                    let at = if is_live { now } else { at };
+                    self.take_announcement(locked, announcement, at, now);
+                }
+            }
+            Control::AskPresence(node) => {
+                if node != shared.node {
+                    self.set_presence_ask(locked, true);
+                }
+            }
+        }
     }
 
     /// Notes that the message with the last number that was assigned is missing in its topic.
@@ -268,6 +315,8 @@ impl HubState {
             // woken and reports a gap.
             changes.all_at(locked.registry.topics(), lost);
             locked.note_loss(lost);
+            // One of the missing messages may have closed an identity.
+            changes.end(&locked.identified_subscribers(), SubscriptionEnd::MissedClose);
             shared.set_lost_by_all(lost);
             self.set_last_missing(lost);
         }
@@ -277,6 +326,7 @@ impl HubState {
         changes.topics.dedup_by(|(later, _), (kept, _)| Arc::ptr_eq(later, kept));
         self.advance_horizon(&locked, &changes.topics);
         drop(locked);
+        changes.ended.into_iter().for_each(Waker::wake);
         changes.topics.iter().for_each(|(topic, _)| topic.readers.wake());
         if changes.patterns_of_all {
             self.patterns.all().iter().for_each(|pattern| pattern.readers.wake());
@@ -292,6 +342,10 @@ impl Changes {
     fn lose_by_all(&mut self, number: u64) {
         self.lost_by_all = Some(number);
         self.patterns_of_all = true;
+    }
+
+    fn end(&mut self, subscribers: &[Arc<Subscriber>], end: SubscriptionEnd) {
+        self.ended.extend(subscribers.iter().filter_map(|subscriber| subscriber.close(end)));
     }
 
     fn all_at<'a>(&mut self, topics: impl Iterator<Item = &'a Arc<Topic>>, number: u64) {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::codec::message::MessageWithoutId;
 use crate::hub::clock::Moment;
+use crate::hub::relay::control::Control;
 use crate::hub::topic::key_table::KeyChange;
 
 /// The messages that came early, by their numbers.
@@ -21,6 +22,8 @@ pub(crate) struct EarlyMessage {
     pub(crate) key: OwnedKeyChange,
     /// `None` if this node cannot hold it.
     pub(crate) message: Option<MessageWithoutId>,
+    /// What the hub of a node says, if it is such a message.
+    pub(crate) control: Option<Box<Control>>,
 }
 
 impl fmt::Debug for EarlyMessage {

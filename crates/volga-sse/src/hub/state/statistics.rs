@@ -30,6 +30,7 @@ impl HubState {
             skipped: self.counters.skipped.load(Ordering::Relaxed),
             unheld: self.shared.as_ref().map_or(0, |shared| shared.unheld()),
             losses: self.shared.as_ref().map_or(0, |shared| shared.losses()),
+            unlisted: self.unlisted(),
             resumed: self.counters.resumed.load(Ordering::Relaxed),
             ..HubStats::default()
         };

@@ -55,12 +55,24 @@ impl FillFrame for Subscription {
 
     fn on_silence(self: Pin<&mut Self>) {
         self.hub.sweep_in_silence();
+        if self.hub.is_lost_for_too_long() {
+            // The stream is polled again after its heartbeat, and finds that it has ended.
+            drop(self.subscriber.close(SubscriptionEnd::NodeLost));
+        }
     }
 
     fn ends_with_farewell(self: Pin<&mut Self>) -> bool {
         // All clients of a hub that closes return, and they should not do so at the same time.
         let end = self.subscriber.end();
-        matches!(end, Some(SubscriptionEnd::HubClosed | SubscriptionEnd::NodeBehind))
+        matches!(
+            end,
+            Some(
+                SubscriptionEnd::HubClosed
+                    | SubscriptionEnd::NodeBehind
+                    | SubscriptionEnd::MissedClose
+                    | SubscriptionEnd::NodeLost
+            )
+        )
     }
 
     fn is_resumable(self: Pin<&mut Self>) -> bool {

@@ -20,6 +20,13 @@ pub enum SubscriptionEnd {
     /// [`max_node_wait`](crate::hub::HubBuilder::max_node_wait). Nothing was delivered, so the
     /// client can return to any node.
     NodeBehind,
+    /// This node of a [shared](crate::hub::HubBuilder::build_shared) hub has missed messages of the
+    /// engine, and one of them may have closed the subscription's identity. The client can return,
+    /// and your program then decides whether it may subscribe.
+    MissedClose,
+    /// This node of a [shared](crate::hub::HubBuilder::build_shared) hub has lost its engine for
+    /// longer than [`max_lost_time`](crate::hub::HubBuilder::max_lost_time).
+    NodeLost,
 }
 
 const OPEN: u8 = 0;
@@ -27,6 +34,8 @@ const HUB_CLOSED: u8 = 1;
 const IDENTITY_CLOSED: u8 = 2;
 const TOO_SLOW: u8 = 3;
 const NODE_BEHIND: u8 = 4;
+const MISSED_CLOSE: u8 = 5;
+const NODE_LOST: u8 = 6;
 
 /// What a subscription shares with publishers.
 ///
@@ -154,6 +163,8 @@ impl Subscriber {
             SubscriptionEnd::IdentityClosed => IDENTITY_CLOSED,
             SubscriptionEnd::TooSlow => TOO_SLOW,
             SubscriptionEnd::NodeBehind => NODE_BEHIND,
+            SubscriptionEnd::MissedClose => MISSED_CLOSE,
+            SubscriptionEnd::NodeLost => NODE_LOST,
         };
         // A subscription to a closed hub delivers what is left before it ends. If its identity is
         // closed as well, it ends without that.
@@ -169,6 +180,8 @@ impl Subscriber {
             IDENTITY_CLOSED => Some(SubscriptionEnd::IdentityClosed),
             TOO_SLOW => Some(SubscriptionEnd::TooSlow),
             NODE_BEHIND => Some(SubscriptionEnd::NodeBehind),
+            MISSED_CLOSE => Some(SubscriptionEnd::MissedClose),
+            NODE_LOST => Some(SubscriptionEnd::NodeLost),
             _ => None,
         }
     }

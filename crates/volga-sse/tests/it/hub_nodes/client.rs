@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use futures_util::FutureExt;
 use volga_sse::{
     Position,
-    hub::{Delivery, Hub, Subscription},
+    hub::{Delivery, Hub, Subscription, SubscriptionEnd},
 };
 
 use super::engine::{Entry, Log};
@@ -23,6 +23,7 @@ enum Received {
 
 pub(super) struct Client {
     filters: &'static [&'static str],
+    pub(super) identity: String,
     /// The subscription, and the index of its node.
     connection: Option<(Subscription, usize)>,
     hub: Option<Hub>,
@@ -31,14 +32,19 @@ pub(super) struct Client {
     /// Where it has started. It has to get everything after that.
     first: Option<Position>,
     received: Vec<Received>,
+    /// For each connection, how often the identity was closed before it, and the last message that
+    /// came.
+    connections: Vec<(usize, Option<Position>)>,
     /// The content of a page: the newest message of each key of each topic.
     picture: BTreeMap<(String, String), String>,
 }
 
 impl Client {
-    pub(super) fn new(filters: &'static [&'static str]) -> Self {
+    pub(super) fn new(filters: &'static [&'static str], identity: String) -> Self {
         Self {
             filters,
+            identity,
+            connections: Vec::new(),
             connection: None,
             hub: None,
             last_event_id: None,
@@ -52,8 +58,10 @@ impl Client {
         self.connection.is_some()
     }
 
-    pub(super) fn connect(&mut self, hub: &Hub, node: usize) {
+    pub(super) fn connect(&mut self, hub: &Hub, node: usize, log: &Log) {
         let subscribe = hub.subscribe(self.filters).resume(self.last_event_id.as_deref());
+        let subscribe = subscribe.identity(&*self.identity);
+        self.connections.push((log.closes(&self.identity).len(), None));
         self.connection = Some((subscribe.open().expect("open"), node));
         self.hub = Some(hub.clone());
         if self.last_event_id.is_none() {
@@ -77,7 +85,13 @@ impl Client {
             let Some((subscription, _)) = &mut self.connection else { return };
             let start = self.hub.as_ref().map(Hub::position);
             let Some(delivery) = subscription.next().now_or_never() else { return };
-            let delivery = delivery.expect("the hub is open and time stands still");
+            let Some(delivery) = delivery else {
+                // The hub is open and time stands still.
+                let end = subscription.end();
+                let ends = [SubscriptionEnd::IdentityClosed, SubscriptionEnd::MissedClose];
+                assert!(end.is_some_and(|end| ends.contains(&end)), "{end:?}");
+                return self.disconnect();
+            };
             // A new client has started at this position or before.
             self.first = self.first.or(start);
             self.receive(delivery);
@@ -113,6 +127,9 @@ impl Client {
                 }
                 if id.is_some() {
                     let position = message.position().expect("of a hub");
+                    if let Some((_, last)) = self.connections.last_mut() {
+                        *last = Some(position);
+                    }
                     self.received.push(Received::Message(position));
                 }
             }
@@ -120,10 +137,13 @@ impl Client {
     }
 
     fn reads(&self, entry: &Entry) -> bool {
-        self.filters.iter().any(|filter| match filter.strip_suffix('*') {
-            Some(prefix) => entry.topic.starts_with(prefix),
-            None => *filter == ">" || *filter == entry.topic,
-        })
+        // What the hubs tell each other is not for clients.
+        let is_topic = entry.topic.is_ascii();
+        is_topic
+            && self.filters.iter().any(|filter| match filter.strip_suffix('*') {
+                Some(prefix) => entry.topic.starts_with(prefix),
+                None => *filter == ">" || *filter == entry.topic,
+            })
     }
 
     /// Compares with what the engine acknowledged. Everything is at rest.
@@ -165,6 +185,13 @@ impl Client {
                 let is_taken_back = gaps.iter().any(|(index, gap)| *index > seen && covers(gap));
                 assert!(is_taken_back, "{at} did not last: {entry:?} {self:?}");
             }
+        }
+        for (index, close) in log.closes(&self.identity).into_iter().enumerate() {
+            let came_after = |(closes, last): &&(usize, Option<Position>)| {
+                *closes <= index && last.is_some_and(|last| last > close)
+            };
+            let wrong = self.connections.iter().find(came_after);
+            assert!(!lasting.contains(&close) || wrong.is_none(), "{close} {wrong:?} {self:?}");
         }
         let has_null = gaps.iter().any(|(_, (after, _))| after.is_none());
         assert!(has_lost_everything || !has_null, "{self:?}");

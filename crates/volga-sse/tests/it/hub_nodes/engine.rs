@@ -106,6 +106,13 @@ impl Log {
         position
     }
 
+    /// Where the identity was closed, in order.
+    pub(super) fn closes(&self, identity: &str) -> Vec<Position> {
+        let is_close =
+            |entry: &&Entry| !entry.topic.is_ascii() && entry.payload[2..] == *identity.as_bytes();
+        self.acknowledged.iter().filter(is_close).map(|entry| entry.position).collect()
+    }
+
     /// Forgets the first messages.
     pub(super) fn trim(&mut self, count: usize) {
         self.trimmed = (self.trimmed + count).min(self.entries.len());
@@ -198,6 +205,14 @@ impl Node {
     pub(super) fn start(engine: &Engine, builder: HubBuilder) -> Self {
         let (hub, feed) = builder.build_shared(EngineRelay(engine.clone()));
         Self { hub, feed, engine: engine.clone(), read: Position::new(0, 0) }
+    }
+
+    /// Appends what the node tells the others about who subscribes there.
+    pub(super) fn announce(&mut self) {
+        for append in self.feed.announcements() {
+            let payload = append.payload().to_vec();
+            self.engine.log().append(append.topic(), None, payload, false);
+        }
     }
 
     /// Reads at most this many messages. They come in another order and some come twice, within

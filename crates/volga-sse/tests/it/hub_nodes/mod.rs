@@ -5,8 +5,12 @@
 //! repeats one run, and `VOLGA_RUNS=20000` does more runs than usual.
 
 mod client;
+mod control;
 mod engine;
 mod epochs;
+mod lost;
+mod presence;
+mod presence_model;
 mod seam;
 mod send;
 mod support;
@@ -73,7 +77,9 @@ impl Run {
         let engine = Engine::new();
         let nodes = (0..NODES).map(|_| Node::start(&engine, builder())).collect();
         let mut random = Random(seed);
-        let clients = (0..CLIENTS).map(|_| Client::new(random.pick(&FILTERS))).collect();
+        let clients = (0..CLIENTS)
+            .map(|client| Client::new(random.pick(&FILTERS), format!("client {client}")))
+            .collect();
         Self { engine, nodes, clients, random, sent: 0, has_lost_everything: false }
     }
 
@@ -88,7 +94,7 @@ impl Run {
             }
             for client in &mut self.clients {
                 if !client.is_connected() {
-                    client.connect(&self.nodes[0].hub, 0);
+                    client.connect(&self.nodes[0].hub, 0, &self.engine.log());
                 }
                 client.read(usize::MAX);
             }
@@ -114,9 +120,10 @@ impl Run {
             }
             75..85 => {
                 self.clients[client].disconnect();
-                self.clients[client].connect(&self.nodes[node].hub, node);
+                self.clients[client].connect(&self.nodes[node].hub, node, &self.engine.log());
             }
-            85..88 => self.clients[client].disconnect(),
+            85..87 => self.clients[client].disconnect(),
+            87 => self.close_identity(client, node),
             88..91 => {
                 // The connections of a node that dies break. What was on its way is lost.
                 self.clients.iter_mut().for_each(|client| client.disconnect_from(node));
@@ -145,6 +152,13 @@ impl Run {
                 self.engine.log().add_fault(appends);
             }
         }
+    }
+
+    /// Closes the identity of a client through a node, until it is acknowledged.
+    fn close_identity(&mut self, client: usize, node: usize) {
+        let identity = &self.clients[client].identity;
+        let close = || self.nodes[node].hub.send_close_identity(identity).now_or_never();
+        while close().expect("the engine answers at once").is_err() {}
     }
 
     /// Sends a message through a node until it is acknowledged.

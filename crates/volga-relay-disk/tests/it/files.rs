@@ -1,0 +1,175 @@
+//! A log is opened again, in use, or damaged.
+
+use std::fs;
+
+use futures_util::future::join_all;
+use volga_relay_disk::{DiskLog, DiskLogError};
+use volga_sse::{
+    Message, Position,
+    hub::{Hub, SendError},
+};
+
+use super::support::{Received, builder, log, open, ready};
+
+fn text(text: impl ToString) -> Message {
+    Message::new().data(text.to_string())
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path());
+    let hub = open(&log);
+    assert!(hub.is_ready());
+    let start = hub.position();
+    let mut clients = [hub.subscribe("t.*").open().unwrap(), hub.subscribe(">").open().unwrap()];
+    let sent = (0..100).map(|n| std::future::IntoFuture::into_future(hub.send("t.a", text(n))));
+    let receipts: Vec<_> = join_all(sent).await.into_iter().map(Result::unwrap).collect();
+    assert!(receipts.iter().all(|receipt| receipt.machines == 1));
+    let expect =
+        receipts.iter().zip(0..).map(|(one, n)| Received::Message(one.position, format!("{n}")));
+    let expect: Vec<_> = expect.collect();
+    for client in &mut clients {
+        assert_eq!(ready(client), expect);
+    }
+    let key = hub.send("k.x", text("old")).key("p").await.unwrap();
+    hub.send("k.x", text("new")).key("p").retry_key("order 7").await.unwrap();
+    hub.send("k.x", text("gone")).key("q").await.unwrap();
+    let last = hub.send("k.x", text("removed")).remove_key("q").await.unwrap();
+    drop((clients, hub));
+
+    let hub = open(&log);
+    for (resume, expect) in [(start, &expect[..]), (receipts[49].position, &expect[50..])] {
+        let mut client = hub.subscribe("t.a").resume(resume).open().unwrap();
+        assert_eq!(ready(&mut client), expect, "no gap");
+    }
+    let mut newcomer = hub.subscribe("k.x").open().unwrap();
+    let values = ready(&mut newcomer);
+    assert!(matches!(&values[..], [Received::Message(_, value)] if value == "new"), "{values:?}");
+    let mut back = hub.subscribe("k.x").resume(key.position).open().unwrap();
+    assert_eq!(ready(&mut back).len(), 3);
+    // A message with the same retry key is not published again.
+    let again = hub.send("k.x", text("new")).key("p").retry_key("order 7").await.unwrap();
+    assert!(again.position < last.position);
+    assert_eq!(ready(&mut back), []);
+    // What is new comes after what was there.
+    let next = hub.send("t.a", text("next")).await.unwrap();
+    assert!(next.position > last.position);
+    let mut client = hub.subscribe("t.a").resume(receipts[99].position).open().unwrap();
+    assert_eq!(ready(&mut client), [Received::Message(next.position, "next".to_owned())]);
+    // An ID that nobody has sent is not believed.
+    let ahead = Position::new(next.position.epoch(), next.position.number() + 7);
+    let mut client = hub.subscribe("t.a").resume(ahead).open().unwrap();
+    assert!(matches!(client.next().await, Some(volga_sse::hub::Delivery::Gap(_))));
+}
+
+#[tokio::test]
+async fn what_was_dropped_is_a_gap_and_values_of_keys_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path()).max_bytes(2_000);
+    let hub = open(&log);
+    let start = hub.position();
+    hub.send("k.x", text("value")).key("p").await.unwrap();
+    for n in 0..100 {
+        hub.send("t.a", text(n)).await.unwrap();
+    }
+    drop(hub);
+    let hub = open(&log);
+    let mut client = hub.subscribe("t.a").resume(start).open().unwrap();
+    let all = ready(&mut client);
+    let Received::Gap(after, through) = &all[0] else { panic!("{all:?}") };
+    assert_eq!(*after, Some(start));
+    let kept: Vec<_> = all[1..]
+        .iter()
+        .map(|one| match one {
+            Received::Message(at, text) => (at.number(), text.parse::<u64>().unwrap()),
+            Received::Gap(..) => panic!("{all:?}"),
+        })
+        .collect();
+    assert!((10..90).contains(&kept.len()), "{}", kept.len());
+    assert_eq!(kept[0].0, through.number() + 1, "the gap ends where the messages begin");
+    let all: Vec<u64> = (100 - kept.len() as u64..100).collect();
+    assert_eq!(kept.iter().map(|(_, n)| *n).collect::<Vec<_>>(), all);
+    let mut newcomer = hub.subscribe("k.x").open().unwrap();
+    assert_eq!(ready(&mut newcomer).len(), 1);
+}
+
+#[tokio::test]
+async fn a_log_has_room_for_so_many_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = open(&log(folder.path()).max_keys(2));
+    for (topic, key, is_refused) in
+        [("k.a", "p", false), ("k.b", "p", false), ("k.c", "p", true), ("k.a", "p", false)]
+    {
+        let sent = hub.send(topic, text("x")).key(key).await;
+        assert_eq!(matches!(sent, Err(SendError::Refused(_))), is_refused, "{topic} {sent:?}");
+    }
+    hub.send("k.a", text("x")).remove_key("p").await.unwrap();
+    hub.send("k.c", text("x")).key("p").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_damaged_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path());
+    let path = folder.path().join("hub.redb");
+    let hub = open(&log);
+    for n in 0..500 {
+        hub.send("t.a", text(format!("{n} {}", "x".repeat(100)))).await.unwrap();
+    }
+    let in_use = log.clone().open(builder()).unwrap_err();
+    assert!(matches!(in_use, DiskLogError::InUse { .. }));
+    assert!(in_use.to_string().contains("is in use; end the process"), "{in_use}");
+    drop(hub);
+    // The thread of the log closes the file a moment later.
+    let whole = loop {
+        if let Ok(_closed) = redb_lock(&path) {
+            break fs::read(&path).unwrap();
+        }
+        std::thread::yield_now();
+    };
+    let copy = folder.path().join("copy.redb");
+    let open_copy = |bytes: &[u8]| {
+        fs::write(&copy, bytes).unwrap();
+        DiskLog::new(&copy).open(builder())
+    };
+    let mut damaged = 0;
+    // A part of the file, and a file that is something else.
+    let parts = (1..8).map(|part| whole[..whole.len() * part / 8].to_vec());
+    for bytes in parts.chain([b"hello, this is a text".to_vec(), vec![0; 100_000]]) {
+        let error = open_copy(&bytes).map(drop).unwrap_err();
+        assert!(matches!(error, DiskLogError::Damaged { .. }), "{} bytes: {error}", bytes.len());
+        assert!(error.to_string().contains("move it away"), "{error}");
+    }
+    // A few bytes have changed. The rest is as it was, or the file is refused.
+    for at in (0..whole.len()).step_by(whole.len() / 24) {
+        let mut bytes = whole.clone();
+        bytes[at..].iter_mut().take(16).for_each(|byte| *byte ^= 0x5a);
+        match open_copy(&bytes) {
+            Ok(hub) => {
+                let messages = hub.topic_stats("t.a").map_or(0, |topic| topic.messages);
+                assert_eq!(messages, 500, "byte {at}");
+                drop(hub);
+                while redb_lock(&copy).is_err() {
+                    std::thread::yield_now();
+                }
+            }
+            Err(error) => {
+                let is_told =
+                    matches!(error, DiskLogError::Damaged { .. } | DiskLogError::Format { .. });
+                assert!(is_told, "byte {at}: {error}");
+                damaged += 1;
+            }
+        }
+    }
+    assert!(damaged > 0);
+    let missing = DiskLog::new(folder.path().join("no/such/folder/hub.redb"));
+    let error = missing.open(Hub::builder()).unwrap_err();
+    assert!(matches!(error, DiskLogError::Io { .. }), "{error:?}");
+}
+
+/// Whether no hub has the file open.
+fn redb_lock(path: &std::path::Path) -> Result<(), std::fs::TryLockError> {
+    let file = fs::File::open(path).unwrap();
+    file.try_lock()
+}

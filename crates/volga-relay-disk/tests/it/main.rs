@@ -1,0 +1,7 @@
+//! The tests of the crate.
+
+#![allow(clippy::unwrap_used)]
+
+mod files;
+mod kill;
+mod support;

@@ -1,0 +1,245 @@
+//! Takes in what other nodes announce about who subscribes there, and forgets nodes whose lease has
+//! ended. Pure, with the time as an argument.
+
+use crate::hub::clock::Moment;
+use crate::hub::presence::announcement::{Announcement, ListPart, PresenceChange, PresentPair};
+use crate::hub::presence::change_log::WakerLists;
+use crate::hub::presence::hub_presence::HubPresence;
+use crate::hub::presence::other_nodes::{Departure, MAX_OTHER_NODES, OtherNode};
+use crate::hub::presence::topic_presence::Origin;
+
+/// How many pairs of a node that is gone depart in one step.
+const MAX_DEPARTING: usize = 64;
+
+/// The longest lease that another node may ask for, in milliseconds.
+pub(crate) const MAX_LEASE: u64 = 60_000;
+
+/// The settings of presence on other nodes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharingLimits {
+    /// How many pairs are held.
+    pub(crate) max: usize,
+    /// For how long an identity that has left may return, in milliseconds.
+    pub(crate) grace: u64,
+}
+
+impl HubPresence {
+    /// Takes an announcement that another node made at a moment.
+    pub(crate) fn take_announcement(
+        &mut self,
+        announcement: Announcement,
+        at: Moment,
+        now: Moment,
+        limits: SharingLimits,
+        wakers: &mut WakerLists,
+    ) {
+        let Announcement { node: id, lease, from, through, part, changes } = announcement;
+        let lease = u64::from(lease).min(MAX_LEASE);
+        let Some(nodes) = self.nodes() else { return };
+        let others = &mut nodes.others;
+        if !others.nodes.contains_key(&id) {
+            if at.after(lease) <= now {
+                // This is history: the node has made newer announcements, or is gone.
+                return;
+            }
+            if others.nodes.len() >= MAX_OTHER_NODES {
+                others.unlisted += changes.len() as u64;
+                return;
+            }
+            // Before its first announcement, nobody was there.
+            let node = OtherNode { through: from, is_complete: from == 0, ..OtherNode::default() };
+            others.nodes.insert(id, node);
+        }
+        let Some(node) = others.nodes.get_mut(&id) else { return };
+        node.last_at = node.last_at.max(at);
+        node.lease = lease;
+        let is_new = match part {
+            Some(ListPart { index: 0, .. }) => through >= node.through,
+            Some(ListPart { index, .. }) => node.list == Some((through, index)),
+            None => from >= node.through,
+        };
+        if !is_new {
+            if part.is_some_and(|part| part.index > 0) {
+                // A part is missing, so the list is of no use.
+                node.is_complete &= node.list.is_none();
+                node.list = None;
+            }
+            return;
+        }
+        match part {
+            Some(ListPart { index, .. }) => {
+                if index == 0 {
+                    let before = std::mem::take(&mut node.present);
+                    if node.unconfirmed.is_empty() {
+                        node.unconfirmed = before;
+                    } else {
+                        node.unconfirmed.extend(before);
+                    }
+                    node.through = through;
+                }
+                node.list = Some((through, index + 1));
+            }
+            None => {
+                if from > node.through {
+                    node.is_complete = false;
+                    node.list = None;
+                }
+                node.through = through;
+            }
+        }
+        let gone_at = (limits.grace > 0).then(|| now.after(limits.grace));
+        for PresenceChange { pair, is_present } in changes {
+            match is_present {
+                true => self.join_elsewhere(id, pair, limits.max, wakers),
+                false => self.leave_elsewhere(id, &pair, gone_at, wakers),
+            }
+        }
+        if part.is_some_and(|part| part.is_last) {
+            self.finish_list(id, gone_at);
+        }
+    }
+
+    fn finish_list(&mut self, id: u64, gone_at: Option<Moment>) {
+        let Some(nodes) = self.nodes() else { return };
+        let Some(node) = nodes.others.nodes.get_mut(&id) else { return };
+        node.is_complete = true;
+        node.list = None;
+        let pairs = std::mem::take(&mut node.unconfirmed).into_iter();
+        nodes.others.departing.push_back(Departure { pairs, gone_at });
+    }
+
+    fn join_elsewhere(&mut self, id: u64, pair: PresentPair, max: usize, wakers: &mut WakerLists) {
+        let Some(nodes) = self.nodes() else { return };
+        let others = &mut nodes.others;
+        let Some(node) = others.nodes.get_mut(&id) else { return };
+        if node.unconfirmed.remove(&pair) {
+            node.present.insert(pair);
+            return;
+        }
+        if node.present.contains(&pair) {
+            return;
+        }
+        if others.held >= max {
+            others.unlisted += 1;
+            others.is_truncated = true;
+            return;
+        }
+        others.held += 1;
+        node.present.insert(pair.clone());
+        let (topic, identity) = pair;
+        self.join_from(&topic, &identity, Origin::OtherNode, wakers);
+    }
+
+    fn leave_elsewhere(
+        &mut self,
+        id: u64,
+        pair: &PresentPair,
+        gone_at: Option<Moment>,
+        wakers: &mut WakerLists,
+    ) {
+        let Some(nodes) = self.nodes() else { return };
+        let Some(node) = nodes.others.nodes.get_mut(&id) else { return };
+        if node.present.remove(pair) || node.unconfirmed.remove(pair) {
+            nodes.others.held -= 1;
+            self.leave_from(&pair.0, &pair.1, Origin::OtherNode, gone_at, wakers);
+        }
+    }
+
+    /// Lets a few pairs of nodes that are gone depart. Returns true if there may be more.
+    pub(crate) fn step_of_nodes(&mut self, now: Moment, wakers: &mut WakerLists) -> bool {
+        for _ in 0..MAX_DEPARTING {
+            let Some(nodes) = self.nodes() else { return false };
+            let others = &mut nodes.others;
+            let Some(departure) = others.departing.front_mut() else { return false };
+            let gone_at = departure.gone_at.filter(|gone_at| *gone_at > now);
+            let Some((topic, identity)) = departure.pairs.next() else {
+                others.departing.pop_front();
+                continue;
+            };
+            others.held -= 1;
+            self.leave_from(&topic, &identity, Origin::OtherNode, gone_at, wakers);
+        }
+        true
+    }
+
+    /// Forgets the nodes whose lease has ended. [`sweep`](Self::sweep) lets their identities go.
+    pub(crate) fn expire_nodes(&mut self, now: Moment, grace: u64) {
+        let Some(nodes) = self.nodes() else { return };
+        let others = &mut nodes.others;
+        let has_ended = |node: &OtherNode| node.last_at.after(node.lease) <= now;
+        let ended: Vec<u64> =
+            others.nodes.iter().filter(|(_, node)| has_ended(node)).map(|(id, _)| *id).collect();
+        ended.into_iter().for_each(|id| others.remove(id, now, grace));
+    }
+
+    /// Gives each node its whole lease from now on, because this node could not hear of them.
+    pub(crate) fn extend_leases(&mut self, now: Moment) {
+        let Some(nodes) = self.nodes() else { return };
+        nodes.others.nodes.values_mut().for_each(|node| node.last_at = now);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Moment(1_000_000);
+
+    fn announcement(node: u64, identity: &str) -> Announcement {
+        let pair = ("a".into(), identity.into());
+        let changes = vec![PresenceChange { pair, is_present: true }];
+        Announcement { node, lease: 8_000, from: 0, through: 1, part: None, changes }
+    }
+
+    #[test]
+    fn the_number_of_nodes_is_bounded_and_a_lease_makes_room() {
+        let mut presence = HubPresence::default();
+        presence.share();
+        let limits = SharingLimits { max: usize::MAX, grace: 0 };
+        let mut wakers = WakerLists::default();
+        let mut take = |presence: &mut HubPresence, node: u64, at: Moment| {
+            let announcement = announcement(node, &node.to_string());
+            presence.take_announcement(announcement, at, at, limits, &mut wakers);
+        };
+        for node in 0..=MAX_OTHER_NODES as u64 {
+            take(&mut presence, node, NOW);
+        }
+        assert!(presence.subscriptions_of("a", "0").is_some());
+        let last = MAX_OTHER_NODES.to_string();
+        assert_eq!(presence.subscriptions_of("a", &last), None);
+        assert_eq!(presence.nodes().expect("shared").others.unlisted, 1);
+        let later = NOW.after(8_000);
+        presence.expire_nodes(later, 0);
+        take(&mut presence, MAX_OTHER_NODES as u64, later);
+        assert_eq!(presence.subscriptions_of("a", &last), Some(1));
+        let mut wakers = WakerLists::default();
+        while presence.step_of_nodes(later, &mut wakers) {}
+        assert_eq!(presence.subscriptions_of("a", "0"), None);
+        assert_eq!(presence.nodes().expect("shared").others.held, 1);
+    }
+
+    #[test]
+    fn a_list_without_one_of_its_parts_is_asked_for_again() {
+        let mut presence = HubPresence::default();
+        presence.share();
+        let limits = SharingLimits { max: usize::MAX, grace: 0 };
+        let mut wakers = WakerLists::default();
+        let mut take = |presence: &mut HubPresence, index: u32, is_last: bool| {
+            let part = Some(ListPart { index, is_last });
+            let from = 7;
+            let list = announcement(3, &index.to_string());
+            let list = Announcement { from, through: from, part, ..list };
+            presence.take_announcement(list, NOW, NOW, limits, &mut wakers);
+            presence.nodes().expect("shared").others.is_incomplete(usize::MAX)
+        };
+        assert!(take(&mut presence, 0, false));
+        assert!(take(&mut presence, 2, true), "a part is missing");
+        assert!(take(&mut presence, 0, false));
+        assert!(!take(&mut presence, 1, true));
+        assert!(!take(&mut presence, 0, true));
+        let mut wakers = WakerLists::default();
+        while presence.step_of_nodes(NOW, &mut wakers) {}
+        assert_eq!(presence.subscriptions_of("a", "1"), None, "the last list counts");
+        assert_eq!(presence.subscriptions_of("a", "0"), Some(1));
+    }
+}

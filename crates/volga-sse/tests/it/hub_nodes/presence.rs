@@ -1,0 +1,146 @@
+//! Presence on several nodes.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::time::advance;
+use volga_sse::hub::{
+    ANNOUNCE_INTERVAL, DEFAULT_PRESENCE_LEASE, DEFAULT_SHARED_PRESENCE_GRACE, HubBuilder,
+    MAX_SHARED_IDENTITY, PresenceEvent, PresenceWatch,
+};
+
+use super::builder;
+use super::engine::{Engine, Node};
+use crate::seeded::Random;
+
+fn nodes<const N: usize>(engine: &Engine, builder: impl Fn() -> HubBuilder) -> [Node; N] {
+    let mut nodes = std::array::from_fn(|_| Node::start(engine, builder()));
+    for _ in 0..3 {
+        exchange(&mut nodes);
+    }
+    nodes
+}
+
+/// Every node announces, and reads what there is.
+fn exchange(nodes: &mut [Node]) {
+    let mut random = Random(1);
+    nodes.iter_mut().for_each(|node| node.read(usize::MAX, &mut random));
+    nodes.iter_mut().for_each(Node::announce);
+    nodes.iter_mut().for_each(|node| node.read(usize::MAX, &mut random));
+}
+
+async fn exchange_for(nodes: &mut [Node], time: Duration) {
+    let end = tokio::time::Instant::now() + time;
+    while tokio::time::Instant::now() < end {
+        advance(ANNOUNCE_INTERVAL).await;
+        exchange(nodes);
+    }
+}
+
+fn told(watch: &mut PresenceWatch) -> Vec<PresenceEvent> {
+    // The first look may find that somebody is gone, and wakes the watch.
+    let mut next = || watch.next().now_or_never().flatten();
+    std::iter::from_fn(|| next().or_else(&mut next)).collect()
+}
+
+fn who(node: &Node, topic: &str) -> BTreeMap<Arc<str>, usize> {
+    node.hub.presence(topic)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_identity_is_present_on_every_node_and_leaves_everywhere() {
+    let engine = Engine::new();
+    let mut nodes: [Node; 3] = nodes(&engine, builder);
+    let mut watch = nodes[2].hub.watch_presence("a").unwrap();
+    let anna = nodes[0].hub.subscribe("a").identity("anna").open().unwrap();
+    let other = nodes[0].hub.subscribe("a").identity("anna").open().unwrap();
+    let also = nodes[1].hub.subscribe(["a", "b"]).identity("anna").open().unwrap();
+    exchange(&mut nodes);
+    assert_eq!(who(&nodes[0], "a"), [("anna".into(), 3)].into());
+    assert_eq!(who(&nodes[2], "a"), [("anna".into(), 2)].into(), "each other node counts once");
+    assert_eq!(who(&nodes[2], "b"), [("anna".into(), 1)].into());
+    let joined = PresenceEvent::Joined("anna".into());
+    assert_eq!(told(&mut watch), [PresenceEvent::Present([].into()), joined]);
+    drop((anna, other));
+    exchange(&mut nodes);
+    assert_eq!(who(&nodes[2], "a"), [("anna".into(), 1)].into());
+    drop(also);
+    exchange(&mut nodes);
+    assert_eq!(told(&mut watch), [], "she may come back");
+    exchange_for(&mut nodes, DEFAULT_SHARED_PRESENCE_GRACE).await;
+    assert_eq!(told(&mut watch), [PresenceEvent::Left("anna".into())]);
+    assert!(nodes.iter().all(|node| who(node, "a").is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_identities_of_a_node_that_dies_are_gone_within_its_lease() {
+    let engine = Engine::new();
+    let mut nodes: [Node; 3] = nodes(&engine, builder);
+    let open = |node: &Node, who: &str| node.hub.subscribe("a").identity(who).open().unwrap();
+    let mut watch = nodes[0].hub.watch_presence("a").unwrap();
+    let kept = (open(&nodes[2], "anna"), open(&nodes[2], "ben"));
+    exchange_for(&mut nodes, Duration::from_secs(30)).await;
+    assert_eq!(who(&nodes[0], "a").len(), 2, "a node that lives is listed for ever");
+    told(&mut watch);
+    // Nothing is heard of the last node any more. Ben comes back elsewhere.
+    let (alive, _) = nodes.split_at_mut(2);
+    exchange_for(alive, Duration::from_secs(4)).await;
+    let ben = open(&alive[1], "ben");
+    exchange_for(alive, Duration::from_secs(6)).await;
+    assert_eq!(told(&mut watch), [PresenceEvent::Left("anna".into())]);
+    assert!(DEFAULT_PRESENCE_LEASE < Duration::from_secs(10));
+    for node in &alive[..] {
+        assert_eq!(who(node, "a"), [("ben".into(), 1)].into());
+    }
+    drop((kept, ben));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_starts_learns_who_is_present_although_the_log_was_trimmed() {
+    let engine = Engine::new();
+    let mut nodes: [Node; 2] = nodes(&engine, builder);
+    let open = |who: usize| nodes[0].hub.subscribe("a").identity(who.to_string()).open().unwrap();
+    // They do not fit into one message.
+    let many: Vec<_> = (0..5_000).map(open).collect();
+    exchange_for(&mut nodes, Duration::from_secs(20)).await;
+    assert_eq!(who(&nodes[1], "a").len(), 5_000);
+    engine.log().trim(usize::MAX);
+    nodes[1] = Node::start(&engine, builder());
+    exchange_for(&mut nodes, DEFAULT_PRESENCE_LEASE).await;
+    assert_eq!(who(&nodes[1], "a").len(), 5_000);
+    drop(many);
+    exchange_for(&mut nodes, Duration::from_secs(10)).await;
+    assert!(who(&nodes[1], "a").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_lists_no_more_identities_of_others_than_it_may() {
+    let engine = Engine::new();
+    let mut nodes: [Node; 2] = nodes(&engine, || builder().max_shared_presence(10));
+    let open =
+        |node: &Node, who: usize| node.hub.subscribe("a").identity(who.to_string()).open().unwrap();
+    let mut many: Vec<_> = (0..15).map(|who| open(&nodes[0], who)).collect();
+    let here: Vec<_> = (100..120).map(|who| open(&nodes[1], who)).collect();
+    exchange_for(&mut nodes, Duration::from_secs(2)).await;
+    assert_eq!(who(&nodes[1], "a").len(), 30, "its own do not count");
+    assert_eq!(nodes[1].hub.stats().unlisted, 5);
+    // Once there is room, the others are listed.
+    many.drain(..9);
+    exchange_for(&mut nodes, Duration::from_secs(20)).await;
+    assert_eq!(who(&nodes[1], "a").len(), 26);
+    let long = "x".repeat(MAX_SHARED_IDENTITY + 1);
+    let long = nodes[0].hub.subscribe("a").identity(&*long).open().unwrap();
+    exchange_for(&mut nodes, Duration::from_secs(20)).await;
+    assert_eq!((who(&nodes[0], "a").len(), who(&nodes[1], "a").len()), (17, 26));
+    drop((long, here));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_without_identities_tells_the_others_nothing() {
+    let engine = Engine::new();
+    let mut nodes: [Node; 2] = nodes(&engine, builder);
+    let reader = nodes[0].hub.subscribe("a").open().unwrap();
+    exchange_for(&mut nodes, Duration::from_secs(60)).await;
+    assert_eq!(engine.log().entries.len(), 0);
+    drop(reader);
+}
