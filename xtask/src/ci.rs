@@ -400,6 +400,7 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga", &["--features", "multipart"]),
     ("volga", &["--features", "signed-cookies"]),
     ("volga", &["--features", "auth,sessions"]),
+    ("volga", &["--features", "redis"]),
     ("volga", &["--all-features"]),
 ];
 

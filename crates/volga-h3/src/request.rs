@@ -229,7 +229,8 @@ where
         respond.room(shared).await?;
         let frame = tokio::select! {
             biased;
-            // The client does not learn what the error says. The application made it, and can report it.
+            // The client does not learn what the error says. The application made it, and can
+            // report it.
             frame = poll_fn(|cx| catch_panic(|| body.as_mut().poll_frame(cx).map_err(drop))) => frame,
             // The client may leave while the body waits for hours.
             () = stopped.as_mut() => return Err(SendFault::Disconnected.into()),
