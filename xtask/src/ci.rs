@@ -418,6 +418,7 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga", &["--features", "multipart"]),
     ("volga", &["--features", "signed-cookies"]),
     ("volga", &["--features", "auth,sessions"]),
+    ("volga", &["--features", "redis"]),
     ("volga", &["--all-features"]),
 ];
 

@@ -30,6 +30,8 @@ pub(crate) const READ_BLOCK: Duration = Duration::from_secs(1);
 /// How long a reply may take, apart from the time for which Redis holds it back on purpose. With
 /// [`READ_BLOCK`], this stays below [`MAX_SILENCE`].
 pub(crate) const REPLY_TIMEOUT: Duration = Duration::from_millis(1_500);
+const _: () = assert!(READ_BLOCK.as_millis() + REPLY_TIMEOUT.as_millis() < MAX_SILENCE.as_millis());
+
 /// How many entries one read returns.
 pub(crate) const READ_COUNT: usize = 1_000;
 /// How many messages, and about how many bytes, one call of the append script has. Redis serves

@@ -46,6 +46,10 @@ for index = 6, #ARGV, 5 do
       if redis.call('EXISTS', tables .. topic) == 0 then redis.call('SREM', keyed, topic) end
     end
   end
+  if failure and string.find(failure, '!READONLY', 1, true) == 1 then
+    -- The server is a replica now, so it has appended none of the messages.
+    return redis.error_reply(string.sub(failure, 2))
+  end
   if id and has_retry_key and not earlier then
     redis.call('SET', retry_key, id, 'PX', window)
   end

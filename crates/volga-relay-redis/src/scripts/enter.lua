@@ -25,8 +25,17 @@ local function last_id()
   end
 end
 
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local server = redis.call('INFO', 'server')
+local version = string.match(server, 'redis_version:(%d+)')
+if version and tonumber(version) < 7 then
+  return redis.error_reply('ERR Redis 7 or later is needed, and this is Redis ' .. version)
+end
+local run = string.match(server, 'run_id:(%w+)')
 if not run then return redis.error_reply('ERR INFO has no run_id') end
+-- After a planned failover, the old primary is a replica with an epoch that it began itself.
+if string.match(redis.call('INFO', 'replication'), 'role:(%w+)') ~= 'master' then
+  return redis.error_reply('READONLY this server is a replica')
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 

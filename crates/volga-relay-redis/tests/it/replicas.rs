@@ -123,6 +123,32 @@ async fn a_node_reads_from_a_replica_and_notices_that_it_is_cut_off() {
     assert_eq!(next_text(&mut client).await.0, "two");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_planned_failover_nodes_leave_the_old_primary() {
+    if is_missing() {
+        return;
+    }
+    let primary = RedisServer::start(FAST);
+    let (replica, _link) = replica_of(&primary).await;
+    let settings = RedisHub::new(primary.url()).other_server(replica.url());
+    let hub = settings.build(hub()).expect("valid");
+    until_ready(&hub).await;
+    let one = send(&hub, "t.a", "one").await.position;
+    let mut client = hub.subscribe("t.>").resume(one.to_string()).open().expect("open");
+    until("the replica has the message", || {
+        let entries: i64 = replica.command(&["XLEN", "{volga}:log"]);
+        entries == 2
+    })
+    .await;
+    let _: String = replica.command(&["REPLICAOF", "NO", "ONE"]);
+    let port = replica.port.to_string();
+    let _: String = primary.command(&["REPLICAOF", "127.0.0.1", &port]);
+    let two = send(&hub, "t.a", "two").await.position;
+    assert!(two.epoch() > one.epoch());
+    let received = receive_through(&mut client, two).await;
+    assert_eq!((received.len(), gaps(&received)), (1, 0));
+}
+
 #[tokio::test]
 async fn a_replica_is_not_taken_for_the_primary() {
     if is_missing() {
