@@ -47,8 +47,8 @@
 //! [`Http3Server::webtransport`] accepts WebTransport sessions beside requests; see
 //! [`WebTransportOffer`].
 //!
-//! Not supported: WebSockets over HTTP/3 (they use HTTP/1.1 or HTTP/2), server push, and requests in
-//! the first flight (0-RTT).
+//! Not supported: WebSockets over HTTP/3 (they use HTTP/1.1 or HTTP/2), server push, and requests
+//! in the first flight (0-RTT).
 //!
 //! | module | idea |
 //! |---|---|

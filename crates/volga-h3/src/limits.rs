@@ -79,8 +79,8 @@ pub const MAX_WEBTRANSPORT_SESSIONS: usize = 16;
 /// is rejected. Both directions of a stream count as one.
 pub const DEFAULT_MAX_WEBTRANSPORT_STREAMS: usize = 128;
 
-/// How many streams of a connection may wait for their session: 16. The network may deliver a stream
-/// before the request that opens its session. A further stream is rejected, and so is one that has
+/// How many streams of a connection may wait for their session: 16. The network may deliver a
+/// stream before the request that opens its session. A further stream is rejected, and so is one that has
 /// waited for the time of a [request head](volga_http::Server::header_read_timeout).
 pub const MAX_EARLY_WEBTRANSPORT_STREAMS: usize = 16;
 
@@ -88,8 +88,8 @@ pub const MAX_EARLY_WEBTRANSPORT_STREAMS: usize = 16;
 /// are dropped for newer ones. Each datagram counts as 64 bytes more than it has.
 pub const MAX_EARLY_WEBTRANSPORT_DATAGRAMS: usize = 64 * 1024;
 
-/// How many bytes of a session's datagrams may wait for the application: 64 KiB. The oldest ones are
-/// dropped for newer ones. Each datagram counts as 64 bytes more than it has.
+/// How many bytes of a session's datagrams may wait for the application: 64 KiB. The oldest ones
+/// are dropped for newer ones. Each datagram counts as 64 bytes more than it has.
 pub const DEFAULT_MAX_WEBTRANSPORT_DATAGRAM_BYTES: usize = 64 * 1024;
 
 /// How many bytes of a connection's datagrams may wait to be sent, and how many received ones may

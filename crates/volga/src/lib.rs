@@ -348,7 +348,14 @@ pub mod limits {
         MAX_FORM_FIELDS, MAX_NDJSON_LINE, MAX_PATH_ARGS,
     };
     #[cfg(feature = "http3")]
-    pub use volga_h3::limits::*;
+    pub use volga_h3::limits::{
+        DEFAULT_MAX_WEBTRANSPORT_DATAGRAM_BYTES, DEFAULT_MAX_WEBTRANSPORT_STREAMS,
+        DEFAULT_WEBTRANSPORT_CLOSE_TIMEOUT, MAX_EARLY_WEBTRANSPORT_DATAGRAMS,
+        MAX_EARLY_WEBTRANSPORT_STREAMS, MAX_QUIC_CLIENT_STREAMS, MAX_QUIC_HANDSHAKES,
+        MAX_UNSENT_DATAGRAM_BYTES, MAX_WEBTRANSPORT_CLOSE_REASON, MAX_WEBTRANSPORT_SESSIONS,
+        QUIC_CLOSE_WAIT, QUIC_HANDSHAKES_BEFORE_RETRY, QUIC_IDLE_TIMEOUT, QUIC_KEEP_ALIVE,
+        QUIC_SEND_WINDOW,
+    };
     pub use volga_http::limits::*;
     #[cfg(feature = "disk-log")]
     pub use volga_relay_disk::{

@@ -78,8 +78,8 @@ fn app() -> Result<App, Box<dyn std::error::Error + Send + Sync>> {
 }
 
 // [guide]
-/// Sends everything back: datagrams, bidirectional streams, and each unidirectional stream on one of
-/// the server's own.
+/// Sends everything back: datagrams, bidirectional streams, and each unidirectional stream on one
+/// of the server's own.
 async fn echo(session: WebTransport, last: Dc<LastEnd>) {
     loop {
         tokio::select! {

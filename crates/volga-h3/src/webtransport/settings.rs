@@ -79,8 +79,8 @@ impl WebTransportSettings {
     }
 
     /// Sets how many bytes of datagrams may wait for the application,
-    /// [`DEFAULT_MAX_WEBTRANSPORT_DATAGRAM_BYTES`] by default. The oldest ones are dropped for newer
-    /// ones. Each datagram counts as 64 bytes more than it has.
+    /// [`DEFAULT_MAX_WEBTRANSPORT_DATAGRAM_BYTES`] by default. The oldest ones are dropped for
+    /// newer ones. Each datagram counts as 64 bytes more than it has.
     #[must_use]
     pub fn max_datagram_bytes(mut self, bytes: usize) -> Self {
         self.max_datagram_bytes = bytes;
