@@ -13,8 +13,8 @@
 //!
 //! Open <http://localhost:7878> in two browsers. Each room is a topic of a hub, and the messages
 //! are stored in the hub's log only. So a restart loses them, and the pages that reconnect say so.
-//! With `--log` the messages are in the file `chat.redb` as well: end the program, start it again, and the
-//! pages go on as if nothing had happened.
+//! With `--log` the messages are in the file `chat.redb` as well: end the program, start it again,
+//! and the pages go on as if nothing had happened.
 //!
 //! With `--redis`, several nodes share the rooms, and a node that starts has their messages.
 //! `examples/chat/two-nodes` starts Redis, two nodes and nginx in front of them.

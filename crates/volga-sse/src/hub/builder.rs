@@ -188,8 +188,8 @@ impl HubBuilder {
 
     /// Sets for how long an [identity](crate::hub::Subscribe::identity) stays present after its
     /// last subscription has ended. By default it leaves at once, or after
-    /// [`DEFAULT_SHARED_PRESENCE_GRACE`] in a [shared](Self::build_shared) hub. There, a client that
-    /// moves to another node is absent for a moment.
+    /// [`DEFAULT_SHARED_PRESENCE_GRACE`] in a [shared](Self::build_shared) hub. There, a client
+    /// that moves to another node is absent for a moment.
     ///
     /// A client whose connection breaks returns a few seconds later. If it returns within this
     /// time, nobody is told that it left and joined. Until then,
@@ -204,10 +204,10 @@ impl HubBuilder {
     }
 
     /// Sets how long the identities of this node of a [shared](Self::build_shared) hub stay present
-    /// on the other nodes after it was heard of last. The default is [`DEFAULT_PRESENCE_LEASE`], and
-    /// the time is between 1 second and 1 minute. So the identities of a node that dies are gone
-    /// after this time, or after the [grace](Self::presence_grace) if that is longer. A node tells
-    /// the others four times in this time that it is alive, while somebody with an identity
+    /// on the other nodes after it was heard of last. The default is [`DEFAULT_PRESENCE_LEASE`],
+    /// and the time is between 1 second and 1 minute. So the identities of a node that dies are
+    /// gone after this time, or after the [grace](Self::presence_grace) if that is longer. A node
+    /// tells the others four times in this time that it is alive, while somebody with an identity
     /// subscribes on it.
     pub fn presence_lease(mut self, time: Duration) -> Self {
         self.settings.presence_lease = milliseconds(time).clamp(1_000, MAX_LEASE);
@@ -300,9 +300,9 @@ impl HubBuilder {
     ///
     /// A stream ends with a farewell at its first heartbeat after this time, so the streams end at
     /// different times. Its client returns with its ID, and a load balancer that asks
-    /// [`Hub::is_ready`](crate::hub::Hub::is_ready) sends it to another node. Set this if a node can
-    /// lose the engine alone. If all nodes lose it together, moving does not help the clients. To
-    /// tell clients without ending their streams, use
+    /// [`Hub::is_ready`](crate::hub::Hub::is_ready) sends it to another node. Set this if a node
+    /// can lose the engine alone. If all nodes lose it together, moving does not help the clients.
+    /// To tell clients without ending their streams, use
     /// [`Hub::watch_relay`](crate::hub::Hub::watch_relay).
     pub fn max_lost_time(mut self, time: Duration) -> Self {
         self.settings.max_lost_time = Some(milliseconds(time));

@@ -206,9 +206,9 @@ impl Hub {
     /// subscription is told of a gap with a [snapshot](crate::hub::Gap::has_snapshot), after which
     /// a page knows that the values are gone. This gap takes a position of the hub. (A
     /// [shared](HubBuilder::build_shared) hub gives no positions. There, this node alone removes
-    /// the topic, and only subscriptions that have not read everything are told. The engine still has
-    /// the messages, and a node that starts later reads them.) While somebody
-    /// subscribes to the topic's name, [`topics`](Self::topics) still lists it. In a hub with
+    /// the topic, and only subscriptions that have not read everything are told. The engine still
+    /// has the messages, and a node that starts later reads them.) While somebody subscribes to the
+    /// topic's name, [`topics`](Self::topics) still lists it. In a hub with
     /// [`TopicCreation::Explicit`](crate::hub::TopicCreation::Explicit), publishing to the topic
     /// and new subscriptions to its name fail from now on.
     ///
@@ -227,8 +227,9 @@ impl Hub {
     }
 
     /// Closes the hub. In a [shared](HubBuilder::build_shared) hub this concerns this node alone:
-    /// clients can go to the others. Publishing fails from now on. Each subscription ends after it has delivered
-    /// what was published before, and each [`PresenceWatch`] after the changes before.
+    /// clients can go to the others. Publishing fails from now on. Each subscription ends after it
+    /// has delivered what was published before, and each [`PresenceWatch`] after the changes
+    /// before.
     ///
     /// An event stream of a subscription ends with its farewell, which spreads the returns of the
     /// clients over time. [`HubBuilder::closed_response`] says what they get when they return.
@@ -247,15 +248,16 @@ impl Hub {
     }
 
     /// Ends all subscriptions of an [identity](Subscribe::identity) on every node that
-    /// [shares](HubBuilder::build_shared) the hub, and waits until all nodes will do so. In any other
-    /// hub this is [`close_identity`](Self::close_identity).
+    /// [shares](HubBuilder::build_shared) the hub, and waits until all nodes will do so. In any
+    /// other hub this is [`close_identity`](Self::close_identity).
     ///
     /// On this node they end at once. On the other nodes they end in the order of the log: before
     /// that, they may get what was sent earlier, and they get nothing that is sent after this has
-    /// finished. A subscription that begins before its node has come to this point ends as well, and
-    /// its client can return. A node that has missed messages of the engine ends all subscriptions
-    /// that have an identity, with [`MissedClose`](crate::hub::SubscriptionEnd::MissedClose),
-    /// because one of these messages may have been this one.
+    /// finished. A subscription that begins before its node has come to this point ends as well,
+    /// and its client can return. A node that has missed messages of the engine ends all
+    /// subscriptions that have an identity, with
+    /// [`MissedClose`](crate::hub::SubscriptionEnd::MissedClose), because one of these messages may
+    /// have been this one.
     ///
     /// The call begins at once, and its result is the one of [`send`](Self::send). You may repeat a
     /// call that has failed.
