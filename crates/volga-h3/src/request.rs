@@ -182,8 +182,13 @@ async fn serve_session<S: HttpService>(
         }
         None => {
             drop(entry);
-            let stopped = pin!(respond.stopped());
-            send(response, &Method::CONNECT, &mut respond, stopped, shared).await;
+            let sent = {
+                let stopped = pin!(respond.stopped());
+                send(response, &Method::CONNECT, &mut respond, stopped, shared).await
+            };
+            if let Err(ServicePanic) = sent {
+                return send_status(StatusCode::INTERNAL_SERVER_ERROR, respond, shared).await;
+            }
         }
     }
     RequestEnd::Responded
