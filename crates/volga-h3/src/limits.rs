@@ -80,8 +80,8 @@ pub const MAX_WEBTRANSPORT_SESSIONS: usize = 16;
 pub const DEFAULT_MAX_WEBTRANSPORT_STREAMS: usize = 128;
 
 /// How many streams of a connection may wait for their session: 16. The network may deliver a
-/// stream before the request that opens its session. A further stream is rejected, and so is one that has
-/// waited for the time of a [request head](volga_http::Server::header_read_timeout).
+/// stream before the request that opens its session. A further stream is rejected, and so is one
+/// that has waited for the time of a [request head](volga_http::Server::header_read_timeout).
 pub const MAX_EARLY_WEBTRANSPORT_STREAMS: usize = 16;
 
 /// How many bytes of a connection's datagrams may wait for their session: 64 KiB. The oldest ones

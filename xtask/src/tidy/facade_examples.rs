@@ -36,6 +36,8 @@ const NEVER_WRITTEN: &[&str] = &[
     "IntoReply",
     "MessageHandler",
     "PartsArgs",
+    "SessionHandler",
+    "SessionOutput",
     "SocketHandler",
     "SocketOutput",
     "TaskFunction",
