@@ -12,8 +12,8 @@ use volga_sse::Position;
 use volga_sse::hub::{Receipt, RelayError, SendError};
 
 use crate::backoff::Backoff;
-use crate::connection_error::ConnectionError;
-use crate::engine::{AppendCall, Engine, Outcome};
+use crate::connection_error::{Cause, ConnectionError};
+use crate::engine::{AppendCall, Engine, Outcome, Role};
 use crate::queue::{PendingAppend, PendingTail, Request, size};
 use crate::settings::{MAX_BATCH, MAX_BATCH_BYTES, Settings};
 
@@ -136,9 +136,16 @@ impl Appender {
             }
             if !self.tails.is_empty() {
                 let tail = session.engine.tail(&settings.keys).await?;
+                // A primary that became a replica may lag behind the new one, and has no log while
+                // it copies that of the new one. Then its end says nothing.
+                if !matches!(session.engine.role().await?, Role::Primary) {
+                    return Err(session.engine.error(Cause::IsReplica));
+                }
+                let Some(tail) = tail else {
+                    return Err(session.engine.error(Cause::LogBeganAnew));
+                };
                 for PendingTail { reply, .. } in self.tails.drain(..) {
-                    // An engine without a log has not one message.
-                    _ = reply.send(Ok(tail.unwrap_or(Position::new(0, 0))));
+                    _ = reply.send(Ok(tail));
                 }
             }
             let batch = self.next_batch();

@@ -146,7 +146,7 @@ async fn after_a_planned_failover_nodes_leave_the_old_primary() {
     let two = send(&hub, "t.a", "two").await.position;
     assert!(two.epoch() > one.epoch());
     let received = receive_through(&mut client, two).await;
-    assert_eq!((received.len(), gaps(&received)), (1, 0));
+    assert_eq!((received.len(), gaps(&received)), (1, 0), "{received:?} {one:?} {two:?}");
 }
 
 #[tokio::test]
