@@ -123,7 +123,6 @@ async fn a_node_reads_from_a_replica_and_notices_that_it_is_cut_off() {
     assert_eq!(next_text(&mut client).await.0, "two");
 }
 
-#[ignore = "under load, a client may get its history again after a gap; the cause is not known yet"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_planned_failover_nodes_leave_the_old_primary() {
     if is_missing() {

@@ -230,7 +230,7 @@ impl<'a> Subscribe<'a> {
                 self.join_matching(set, identity, next_id);
             }
         }
-        let waiting = Waiting::new(self.request, self.hub);
+        let waiting = Waiting::new(self.request, self.hub, last);
         let start = match &waiting {
             None => self.request.find_start(self.hub, &topics, last, now),
             Some(_) => StartPoint { cursor: last, opening: None, floor: 0 },

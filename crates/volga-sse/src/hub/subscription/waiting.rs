@@ -39,10 +39,13 @@ pub(crate) enum WaitOutcome {
 }
 
 impl Waiting {
-    /// Returns a wait if this node cannot serve the client yet.
-    pub(crate) fn new(request: StartRequest, hub: &HubState) -> Option<Self> {
+    /// Returns a wait if a node that has everything up to `last` cannot serve the client yet.
+    ///
+    /// `last` is the number with which the subscription starts if it need not wait. The node may
+    /// have received more since then.
+    pub(crate) fn new(request: StartRequest, hub: &HubState, last: u64) -> Option<Self> {
         let shared = hub.shared.as_deref()?;
-        let waits = shared.state() == RelayState::Starting || is_ahead(&request, hub, shared);
+        let waits = shared.state() == RelayState::Starting || is_ahead(&request, last, shared);
         waits.then(|| Self {
             request,
             opened: Instant::now(),
@@ -83,7 +86,7 @@ impl Waiting {
             return false;
         }
         shared.until_news.wait(&mut self.until_news, cx.waker());
-        if !is_ahead(&self.request, hub, shared) {
+        if !is_ahead(&self.request, hub.horizon(), shared) {
             return true;
         }
         if self.tail.is_none() {
@@ -96,7 +99,8 @@ impl Waiting {
         // no node has sent.
         let has_reached =
             |tail: Position| !matches!(shared.place(tail, hub.horizon()), Place::Ahead);
-        self.tail.flatten().is_some_and(has_reached) || !is_ahead(&self.request, hub, shared)
+        self.tail.flatten().is_some_and(has_reached)
+            || !is_ahead(&self.request, hub.horizon(), shared)
     }
 
     /// Must be called with a wait that is not polled any more.
@@ -107,9 +111,9 @@ impl Waiting {
     }
 }
 
-fn is_ahead(request: &StartRequest, hub: &HubState, shared: &SharedHub) -> bool {
+fn is_ahead(request: &StartRequest, last: u64, shared: &SharedHub) -> bool {
     match request.resume {
-        ResumePoint::From(position) => shared.place(position, hub.horizon()) == Place::Ahead,
+        ResumePoint::From(position) => shared.place(position, last) == Place::Ahead,
         ResumePoint::Newcomer | ResumePoint::Unknown => false,
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Barrier, atomic::Ordering},
     task::{Context, Waker},
     time::Duration,
 };
@@ -17,6 +17,8 @@ use volga_sse::{
 
 use super::support::{EPOCH, HELD, Node, Script, at, builder, node, node_of, ready};
 use crate::hub_support::Wakes;
+
+const ROUNDS: usize = 4_096;
 
 #[test]
 fn clients_wait_until_a_node_that_starts_has_read_what_the_engine_holds() {
@@ -115,4 +117,29 @@ async fn a_client_does_not_wait_longer_than_the_limit() {
     let sent = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
     let sent = String::from_utf8_lossy(&sent);
     assert!(sent.contains("retry: ") && !sent.contains("id: "), "{sent}");
+}
+
+/// A node receives the message of a client's ID at any moment of the client's call of `open`.
+#[test]
+fn a_client_that_comes_together_with_its_message_gets_nothing_twice() {
+    for round in 0..ROUNDS {
+        let mut node = node(0);
+        node.script.0.lock().unwrap().tail = Some(at(1));
+        let (hub, together) = (node.hub.clone(), Barrier::new(2));
+        let (mut node, mut client) = std::thread::scope(|scope| {
+            let together = &together;
+            let feed = scope.spawn(move || {
+                together.wait();
+                (0..round % 512).for_each(|_| std::hint::spin_loop());
+                node.put(1);
+                node
+            });
+            together.wait();
+            let filters = ["t.*", "u.*", "v.>", "w.*.x"];
+            let client = hub.subscribe(filters).resume(at(1)).open().unwrap();
+            (feed.join().unwrap(), client)
+        });
+        node.put(2);
+        assert_eq!(ready(&mut client), [(2, 2)], "round {round}");
+    }
 }
