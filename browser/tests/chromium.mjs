@@ -23,8 +23,9 @@ const ARGS = [
 const OUT = process.env.VOLGA_OUT_DIR ?? fileURLToPath(new URL("../../target/browser", import.meta.url));
 
 /** Launches the browser with a new profile, which is deleted when the browser closes. */
-export async function launch() {
-  return chromium.launch({ executablePath: findChromium(), args: ARGS });
+export async function launch({ quic = false } = {}) {
+  const args = quic ? ARGS.filter((arg) => arg !== "--disable-quic") : ARGS;
+  return chromium.launch({ executablePath: findChromium(), args });
 }
 
 /** The error of a connection to a stopped server. */

@@ -14,7 +14,7 @@ use crate::{
 
 /// The examples that the tests start.
 const SERVERS: &[&str] =
-    &["chat", "login", "sse", "ticker", "todo", "tokens", "upload", "whiteboard"];
+    &["chat", "login", "sse", "ticker", "todo", "tokens", "upload", "webtransport", "whiteboard"];
 /// The first version of node whose test runner has all the options that we use.
 const MIN_NODE: NodeVersion = (20, 0);
 
