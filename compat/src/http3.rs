@@ -1,6 +1,6 @@
 //! An app with HTTP/3, and foreign clients: Chromium, aioquic, niquests, and libcurl.
 //!
-//! What is worked round in a client:
+//! The checks work around these faults of clients:
 //!
 //! - niquests finds HTTP/3 by `Alt-Svc` only, over TCP. Its cache is told of the server, and the
 //!   other versions are switched off, so that a fault cannot be hidden by HTTP/2.

@@ -104,7 +104,7 @@ pub const MAX_WEBTRANSPORT_CLOSE_REASON: usize = 1024;
 /// seconds. The server waits as long for the client when it closes a session itself.
 pub const DEFAULT_WEBTRANSPORT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a datagram counts as beside its bytes.
+/// A waiting datagram counts as its bytes and this many more.
 pub(crate) const DATAGRAM_OVERHEAD: usize = 64;
 
 /// The largest SETTINGS frame of a client. The known settings need a few dozen bytes.

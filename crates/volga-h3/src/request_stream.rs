@@ -50,7 +50,7 @@ impl From<HeadError> for ReadFault {
     }
 }
 
-/// What a bidirectional stream of a client is for.
+/// The purpose of a bidirectional stream that a client has opened.
 #[derive(Debug)]
 pub(crate) enum StreamStart {
     /// A request with this head.

@@ -1,4 +1,4 @@
-//! A message as it is in the file. Pure.
+//! A message in the form that it has in the file. Pure.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -26,7 +26,7 @@ pub enum DiskLogError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What was found.
+        /// The damage that was found.
         reason: String,
     },
     /// The file has the format of another version.
@@ -52,7 +52,7 @@ pub enum DiskLogError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The thread of the log cannot be started.
@@ -90,7 +90,7 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
     fn from(error: E) -> Self {
         match error.into() {
             redb::Error::DatabaseAlreadyOpen => Self::InUse,
-            // A file that ends early, or that is none of redb.
+            // A file that ends early, or that redb did not write.
             redb::Error::Io(error)
                 if matches!(
                     error.kind(),

@@ -48,7 +48,7 @@ pub(crate) struct StoreSettings {
     pub(crate) max_keys: u64,
 }
 
-/// What became of a message.
+/// The result for a message.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Appended(Position),
@@ -66,7 +66,7 @@ pub(crate) enum AppendError {
     Unknown(StoreError),
 }
 
-/// What changes with each transaction.
+/// The state that changes with each transaction.
 #[derive(Clone, Copy, Debug)]
 struct Numbers {
     last: Position,
@@ -407,7 +407,7 @@ mod tests {
         Hub::builder().keyed("k", 10).expect("a name")
     }
 
-    /// What a hub appends for a message with this retry key.
+    /// The message that a hub appends for this retry key.
     fn append_of(retry_key: &str) -> Append {
         let (relay, jobs) = DiskRelay::new(1);
         let (hub, _feed) = builder().build_shared(relay);

@@ -49,7 +49,7 @@ pub(crate) enum Role {
     Replica { is_connected: bool },
 }
 
-/// What became of a message.
+/// The result for a message.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Appended(Position),
@@ -318,7 +318,7 @@ impl Engine {
     }
 }
 
-/// What all calls of the append script have in common.
+/// The arguments that all calls of the append script have in common.
 #[derive(Debug)]
 pub(crate) struct AppendCall<'a> {
     pub(crate) keys: &'a Keys,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use volga_sse::Position;
 use volga_sse::hub::{Append, Receipt, RelayError, SendError};
 
-/// What the appender is asked for.
+/// A request to the appender.
 #[derive(Debug)]
 pub(crate) enum Request {
     Append(PendingAppend),
@@ -34,7 +34,7 @@ pub(crate) struct PendingTail {
     pub(crate) deadline: Instant,
 }
 
-/// How much waits.
+/// The number of messages that wait, and of their bytes.
 #[derive(Debug, Default)]
 struct Filled {
     messages: AtomicUsize,

@@ -262,7 +262,7 @@ impl Reader {
                 false => Err(engine.error(Cause::LogBeganAnew)),
             };
         }
-        // What came meanwhile, or has come and was trimmed at once.
+        // Entries that came meanwhile. They may also have come and been trimmed at once.
         let entries = engine.read(keys, self.cursor, false).await?;
         match tail {
             Some(tail) if entries.is_empty() && tail > self.cursor => {

@@ -55,7 +55,7 @@ pub enum RedisHubError {
     /// The URL of a server is invalid. The text does not have the URL, which may have a password.
     #[error("the URL of a Redis server is invalid ({reason}): write redis://HOST:PORT")]
     Url {
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The URL asks for TLS.

@@ -40,7 +40,7 @@ struct Unfinished {
     is_finished: bool,
 }
 
-/// What came with some bytes of the client, apart from messages.
+/// The result of decoding some bytes of the client, apart from messages.
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
     /// Frames that must be sent: responses to pings, and to a close.
@@ -195,7 +195,7 @@ mod tests {
         frame
     }
 
-    /// What a client sends: a message in any number of fragments, or pings.
+    /// The frames of a client: a message in any number of fragments, or pings.
     #[derive(Clone, Debug)]
     struct Sent {
         message: Option<Message>,

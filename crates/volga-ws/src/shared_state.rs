@@ -51,7 +51,7 @@ pub(crate) struct State {
     connection: Option<Waker>,
 }
 
-/// What a connection learns at the start of a step.
+/// The state that a connection takes at the start of a step.
 pub(crate) struct Step {
     /// The reason to close with, once. The frames are then taken in the next step.
     pub(crate) close: Option<CloseReason>,

@@ -115,3 +115,138 @@ fn stalled_uploads_hold_at_most_twice_the_limit() {
     assert!(refused >= 64 - 8, "{refused} refused");
     assert!((LIMIT as u64 / 2..3 * LIMIT as u64).contains(&most), "{most} bytes");
 }
+
+#[cfg(feature = "tls")]
+mod tls {
+    use std::{
+        io::{Read, Write},
+        net::{SocketAddr, TcpStream},
+        sync::Arc,
+    };
+
+    use allocation_counter::measure;
+    use futures_util::stream;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection, StreamOwned};
+    use volga::{App, http::sse::Message, sse, tls::Tls};
+
+    const FEW: usize = 32;
+    const MANY: usize = 32 + 128;
+
+    /// The settings of a server with a new certificate, and a client that trusts it.
+    fn settings() -> (Tls, Arc<ClientConfig>) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a pair");
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).expect("valid");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        client.alpn_protocols = vec![b"http/1.1".to_vec()];
+        (Tls::pem(made.cert.pem(), made.signing_key.serialize_pem()), Arc::new(client))
+    }
+
+    fn client(config: &Arc<ClientConfig>) -> ClientConnection {
+        let name = "localhost".try_into().expect("a name");
+        ClientConnection::new(Arc::clone(config), name).expect("a session")
+    }
+
+    /// Returns the number of allocated bytes that so many sessions of rustls hold without a socket,
+    /// after a request and a response. Each is in a box, as in a server.
+    fn held_by_rustls(count: usize) -> i64 {
+        let (tls, client_config) = settings();
+        let server_config = tls.load().expect("a pair").server_config();
+        let mut sessions = Vec::with_capacity(count);
+        let info = measure(|| {
+            for _ in 0..count {
+                let server = ServerConnection::new(Arc::clone(&server_config)).expect("a session");
+                let (mut server, mut client) = (Box::new(server), client(&client_config));
+                while client.is_handshaking() || server.is_handshaking() || server.wants_write() {
+                    let mut bytes = Vec::new();
+                    while client.wants_write() {
+                        client.write_tls(&mut bytes).expect("memory");
+                    }
+                    let mut rest = &bytes[..];
+                    while !rest.is_empty() {
+                        server.read_tls(&mut rest).expect("memory");
+                        server.process_new_packets().expect("TLS");
+                    }
+                    bytes.clear();
+                    while server.wants_write() {
+                        server.write_tls(&mut bytes).expect("memory");
+                    }
+                    let mut rest = &bytes[..];
+                    while !rest.is_empty() {
+                        client.read_tls(&mut rest).expect("memory");
+                        client.process_new_packets().expect("TLS");
+                    }
+                }
+                client.writer().write_all(super::GET).expect("memory");
+                let mut bytes = Vec::new();
+                client.write_tls(&mut bytes).expect("memory");
+                server.read_tls(&mut &bytes[..]).expect("memory");
+                server.process_new_packets().expect("TLS");
+                let mut request = [0; super::GET.len()];
+                server.reader().read_exact(&mut request).expect("a request");
+                server.writer().write_all(b"a response").expect("memory");
+                server.write_tls(&mut Vec::new()).expect("memory");
+                sessions.push(server);
+            }
+        });
+        info.bytes_current
+    }
+
+    /// Opens streams over TLS, and waits for the opening message of each.
+    fn open(
+        address: SocketAddr,
+        count: usize,
+        config: &Arc<ClientConfig>,
+    ) -> Vec<StreamOwned<ClientConnection, TcpStream>> {
+        let open = |_| {
+            let socket = TcpStream::connect(address).expect("the app listens");
+            let mut stream = StreamOwned::new(client(config), socket);
+            stream.write_all(super::GET).expect("room");
+            let (mut answer, mut length) = ([0; 1024], 0);
+            while !answer[..length].ends_with(b"retry: 3000\n\r\n") {
+                length += stream.read(&mut answer[length..]).expect("a response");
+            }
+            stream
+        };
+        (0..count).map(open).collect()
+    }
+
+    /// Returns the number of allocated bytes when this many streams over TLS are open. The clients
+    /// run in a thread of their own, whose allocations do not count.
+    fn held_by_streams(count: usize) -> i64 {
+        let (tls, client_config) = settings();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let mut clients = Vec::new();
+        let info = measure(|| {
+            runtime.block_on(async {
+                let mut app = App::new().without_greeter().bind("127.0.0.1:0").with_tls(tls);
+                app.map_get("/events", || sse!(stream::pending::<Message>()));
+                let app = app.listen().await.expect("a port");
+                let address = app.addresses()[0].tcp().expect("TCP");
+                tokio::spawn(app.run());
+                let (done, opened) = tokio::sync::oneshot::channel();
+                std::thread::spawn(move || done.send(open(address, count, &client_config)));
+                clients = opened.await.expect("no panic");
+            });
+        });
+        info.bytes_current
+    }
+
+    /// Beyond the state of rustls, a stream over TLS holds what a plain one holds, and at most 96
+    /// bytes: the fields of tokio-rustls, and a second socket handle.
+    #[test]
+    fn an_idle_stream_over_tls_holds_the_state_of_rustls_and_what_a_plain_one_holds() {
+        let each = |held_by: fn(usize) -> i64| (held_by(MANY) - held_by(FEW)) / (MANY - FEW) as i64;
+        let (rustls, stream, plain) =
+            (each(held_by_rustls), each(held_by_streams), each(super::held_by));
+        assert!(rustls > 4_000 && plain > 500, "{rustls} and {plain} bytes");
+        let own = stream - rustls;
+        assert!(own <= plain + 96, "{stream} bytes, of which rustls has {rustls}; plain {plain}");
+    }
+}

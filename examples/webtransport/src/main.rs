@@ -39,7 +39,7 @@ async fn main() -> std::io::Result<()> {
     app().map_err(std::io::Error::other)?.run().await
 }
 
-/// What the page needs for a session.
+/// The facts that the page needs to open a session.
 #[derive(Clone, Serialize)]
 struct Server {
     url: String,

@@ -52,7 +52,7 @@ impl ArrivedStream {
 /// A stream with its place.
 pub(crate) type PlacedStream = (ArrivedStream, Arc<StreamPlace>);
 
-/// What waits for the application.
+/// The streams and datagrams that wait for the application.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     pub(crate) bidirectional: VecDeque<PlacedStream>,

@@ -32,7 +32,7 @@ pub(crate) struct SessionStream<'a> {
     pub(crate) shared: &'a SharedConnection,
 }
 
-/// What happens on the stream of a session.
+/// An event on the stream of a session.
 enum Event {
     Close(WebTransportCloseInfo),
     Drain,
@@ -88,7 +88,7 @@ pub(crate) async fn serve(
     };
     let function = async {
         if end.is_abrupt() {
-            // What waits for the session learns of its end before it is dropped.
+            // The tasks that wait for the session learn of its end before it is dropped.
             return function.poll_once().await;
         }
         if function.future.is_some() {

@@ -136,7 +136,7 @@ async fn codes_of_resets_and_stops_are_those_of_the_applications() {
         }
         drop((send, to_client, from_client));
     }
-    // A code of HTTP/3 is none of an application.
+    // A code of HTTP/3 is not a code of an application.
     let (mut send, _recv) = client.open_bi(session.id).await;
     let (_, mut from_client) = within(at_server.accept_bidirectional()).await.expect("open");
     send.reset(number(0x10c)).expect("it is open");

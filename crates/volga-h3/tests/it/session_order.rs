@@ -122,7 +122,7 @@ async fn skip_server_streams(client: &RawClient) {
     });
 }
 
-/// What a client sends before the response, in each order.
+/// The frames that a client sends before the response, in each order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Part {
     Connect,

@@ -52,7 +52,7 @@ async fn everything_is_there_after_a_restart() {
     let again = hub.send("k.x", text("new")).key("p").retry_key("order 7").await.unwrap();
     assert!(again.position < last.position);
     assert_eq!(ready(&mut back), []);
-    // What is new comes after what was there.
+    // New messages come after those that were there.
     let next = hub.send("t.a", text("next")).await.unwrap();
     assert!(next.position > last.position);
     let mut client = hub.subscribe("t.a").resume(receipts[99].position).open().unwrap();

@@ -27,7 +27,7 @@ pub(crate) fn log(folder: &Path) -> DiskLog {
     DiskLog::new(folder.join("hub.redb"))
 }
 
-/// What a client has received.
+/// A message or a gap that a client has received.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Received {
     Message(Position, String),

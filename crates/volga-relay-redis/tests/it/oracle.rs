@@ -1,5 +1,4 @@
-//! What a client must have received in the end: each acknowledged message once, or a gap that
-//! covers it.
+//! Checks that a client has received each acknowledged message once, or a gap that covers it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

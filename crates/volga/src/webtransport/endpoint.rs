@@ -126,7 +126,7 @@ async fn catch_panic<T>(function: impl Future<Output = Result<T, Error>>) -> Res
     .await
 }
 
-/// What to close the session with after an error, which is reported if it is the server's.
+/// The code and text to close the session with after an error. A server's error is also reported.
 fn close_for(error: &Error, report: &LateReport) -> WebTransportCloseInfo {
     let cause = error.cause();
     if is_by_client(cause) {

@@ -23,9 +23,9 @@ pub trait SessionHandler<Args> {
     ) -> impl Future<Output = Result<WebTransportCloseInfo, Error>> + Send + 'static;
 }
 
-/// What a function for a WebTransport session returns.
+/// The output of a function for a WebTransport session.
 pub trait SessionOutput {
-    /// What the session is closed with.
+    /// The code and text with which the session is closed.
     #[doc(hidden)]
     fn into_result(self) -> Result<WebTransportCloseInfo, Error>;
 }

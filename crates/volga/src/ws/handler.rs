@@ -14,7 +14,7 @@ use volga_ws::WebSocket;
     note = "the function returns `()`, or `Result<(), E>` where `volga::error::Error` can be made from `E`"
 )]
 pub trait SocketHandler<Args> {
-    /// What the function returns.
+    /// The output of the function.
     #[doc(hidden)]
     type Output: SocketOutput;
 

@@ -1,4 +1,4 @@
-//! What a node tells the others about who subscribes on it, as bytes. Pure.
+//! The announcements of a node about its subscribers, as bytes. Pure.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(crate) struct ListPart {
     pub(crate) is_last: bool,
 }
 
-/// What a node says about who is present there.
+/// An announcement of a node about the identities that are present there.
 ///
 /// A node numbers its changes, so the others notice if they have missed some.
 #[derive(Clone, Debug, Eq, PartialEq)]

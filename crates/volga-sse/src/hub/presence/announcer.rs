@@ -1,5 +1,5 @@
-//! Who subscribes on this node, as far as the other nodes were told, and what they were not told
-//! yet. Pure.
+//! The subscribers of this node that were announced to the other nodes, and those that were not
+//! announced yet. Pure.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::hub::presence::announcement::{PresenceChange, PresentPair, is_shareable};
 
-/// What this node has told the others, and what has changed since.
+/// The identities that this node has announced to the others, and the changes since then.
 ///
 /// A pair that comes and goes between two announcements leaves nothing here. So the size is bounded
 /// by the subscriptions of this node, those of now and those of the last announcement.

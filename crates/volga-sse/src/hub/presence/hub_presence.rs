@@ -23,7 +23,7 @@ pub(crate) struct HubPresence {
     nodes: Option<Box<NodePresence>>,
 }
 
-/// What a shared hub tells other nodes, and what it knows of them.
+/// The state of a shared hub about other nodes: its announcements, and theirs.
 #[derive(Debug, Default)]
 pub(crate) struct NodePresence {
     pub(crate) announcer: Announcer,

@@ -10,7 +10,7 @@ use crate::hub::presence::announcement::PresentPair;
 /// not listed.
 pub const MAX_OTHER_NODES: usize = 1_000;
 
-/// What a hub knows of the other nodes.
+/// The state of a hub about the other nodes.
 #[derive(Debug, Default)]
 pub(crate) struct OtherNodes {
     pub(super) nodes: HashMap<u64, OtherNode>,

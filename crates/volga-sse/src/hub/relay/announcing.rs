@@ -1,4 +1,4 @@
-//! What a node announces about who subscribes on it, and when.
+//! The announcements of a node about its subscribers, and their times.
 
 use crate::hub::clock::Moment;
 use crate::hub::presence::announcement::{Announcement, ListPart, PresenceChange, PresentPair};
@@ -11,7 +11,7 @@ const MESSAGES_PER_CALL: usize = 16;
 /// About how many bytes of topics and identities a message has.
 const BYTES_PER_MESSAGE: usize = 16 * 1024;
 
-/// What a node has announced, and when.
+/// The announcements of a node, with their times.
 #[derive(Debug)]
 pub(crate) struct Announcing {
     node: u64,
@@ -44,7 +44,7 @@ impl Announcing {
         }
     }
 
-    /// What to append now.
+    /// The messages to append now.
     pub(crate) fn next_messages(&mut self, hub: &HubState, now: Moment) -> Vec<Append> {
         let lease = hub.settings.presence_lease;
         let mut messages = Vec::new();

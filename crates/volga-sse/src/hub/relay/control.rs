@@ -1,5 +1,5 @@
-//! What the hubs of several nodes tell each other. These messages are in the engine's log among the
-//! others, so all nodes have them in the same order. Pure.
+//! Messages between the hubs of several nodes. They are in the engine's log among the others, so
+//! all nodes have them in the same order. Pure.
 //!
 //! An engine and an older hub treat them as messages of a topic. No topic can have its name, so no
 //! client misses a message that a hub does not understand.
@@ -18,7 +18,7 @@ const CLOSE_IDENTITY: u8 = 1;
 const PRESENCE: u8 = 2;
 const ASK_PRESENCE: u8 = 3;
 
-/// What a hub tells the hubs of all nodes, itself included.
+/// A message from one hub to the hubs of all nodes, itself included.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Control {
     /// All subscriptions of this identity end.

@@ -22,7 +22,7 @@ pub(crate) struct EarlyMessage {
     pub(crate) key: OwnedKeyChange,
     /// `None` if this node cannot hold it.
     pub(crate) message: Option<MessageWithoutId>,
-    /// What the hub of a node says, if it is such a message.
+    /// The content, if this is a message between hubs.
     pub(crate) control: Option<Box<Control>>,
 }
 

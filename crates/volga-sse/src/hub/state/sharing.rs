@@ -1,4 +1,5 @@
-//! What only shared hubs need: presence on other nodes, and the end of streams without an engine.
+//! The state that only shared hubs need: presence on other nodes, and the end of streams without an
+//! engine.
 
 use std::sync::Arc;
 

@@ -26,6 +26,6 @@ pub(crate) struct SubscriptionParts {
     /// The entry that makes its identity present in the topics that its patterns match.
     pub(crate) present_by_pattern: Option<u32>,
     pub(crate) identity: Option<(Arc<str>, u32)>,
-    /// What it waits for before it starts.
+    /// The wait before it starts, if there is one.
     pub(crate) waiting: Option<Waiting>,
 }

@@ -137,7 +137,7 @@ impl Client {
     }
 
     fn reads(&self, entry: &Entry) -> bool {
-        // What the hubs tell each other is not for clients.
+        // Messages between hubs are not for clients.
         let is_topic = entry.topic.is_ascii();
         is_topic
             && self.filters.iter().any(|filter| match filter.strip_suffix('*') {

@@ -1,4 +1,4 @@
-//! What the hubs of several nodes tell each other: `Hub::send_close_identity`.
+//! Messages between the hubs of several nodes: `Hub::send_close_identity`.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use volga_sse::{
 
 use super::support::{EPOCH, Node, Script, at, builder, node, ready};
 
-/// What a hub appends to close an identity.
+/// The message that a hub appends to close an identity.
 fn close_of(identity: &str) -> Append {
     let other = node(0);
     other.script.0.lock().expect("no panic").answers = vec![Ok(Receipt::new(at(1), 2))];
