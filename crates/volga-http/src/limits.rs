@@ -87,6 +87,15 @@ pub const TICKET_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 #[cfg(feature = "tls")]
 pub(crate) const TLS_WRITE_BUFFER: usize = 64 * 1024;
 
+/// How many bytes of a TLS connection one read takes: a whole record.
+#[cfg(feature = "tls")]
+pub(crate) const TLS_READ: usize = 16 * 1024;
+
+/// How many bytes of incomplete TLS messages a client may send. The largest record has 18 KiB, and
+/// the largest message of a handshake has 64 KiB in several records.
+#[cfg(feature = "tls")]
+pub(crate) const TLS_INCOMPLETE_BYTES: usize = 96 * 1024;
+
 /// How many bytes of a TLS connection one read takes if only its disconnect is watched.
 #[cfg(feature = "tls")]
 pub(crate) const TLS_RECEIVE: usize = 4 * 1024;

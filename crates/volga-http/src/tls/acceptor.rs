@@ -9,9 +9,8 @@ use rustls::ServerConfig;
 
 use crate::connection::info::ConnectionInfo;
 use crate::io::socket::Socket;
-use crate::limits::TLS_WRITE_BUFFER;
 use crate::tls::loaded_certificates::LoadedCertificates;
-use crate::tls::stream::{CountedSocket, TlsStream, tls_info};
+use crate::tls::stream::TlsStream;
 use crate::tls::watch::Watch;
 
 /// Accepts TLS connections with the certificates of [`Tls::load`](crate::Tls::load). Clones share
@@ -55,16 +54,9 @@ impl TlsAcceptor {
         socket: Socket,
         info: ConnectionInfo,
     ) -> io::Result<(Socket, ConnectionInfo)> {
-        let config = self.certificates.config();
-        let handshake = tokio_rustls::TlsAcceptor::from(config).accept_with(
-            CountedSocket::new(socket),
-            |session| {
-                session.set_buffer_limit(Some(TLS_WRITE_BUFFER));
-            },
-        );
-        let stream = handshake.await?;
-        let info = info.with_tls(tls_info(stream.get_ref().1));
-        Ok((Socket::Tls(Box::new(TlsStream::new(stream))), info))
+        let stream = TlsStream::accept(socket, &self.certificates.config()).await?;
+        let info = info.with_tls(stream.tls_info());
+        Ok((Socket::Tls(Box::new(stream)), info))
     }
 }
 

@@ -11,8 +11,9 @@
 //! | `server_config` | the configuration of rustls, from everything that was read |
 //! | `loaded_certificates` | the certificates in use, and replacing them while the server runs |
 //! | `watch` | notices that the files have changed |
-//! | `acceptor` | the handshake |
-//! | `stream` | the byte stream after the handshake |
+//! | `acceptor` | accepts connections with the certificates in use |
+//! | `session` | encrypts and decrypts the bytes of one connection (pure) |
+//! | `stream` | the byte stream of a connection, with its handshake |
 //! | `development` | a certificate for this machine, in debug builds |
 
 pub(crate) mod acceptor;
@@ -24,6 +25,7 @@ pub(crate) mod error;
 pub(crate) mod loaded_certificates;
 pub(crate) mod pem;
 pub(crate) mod server_config;
+pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod stream;
 pub(crate) mod tickets;
