@@ -54,6 +54,14 @@ impl ResetBudget {
         Ok(())
     }
 
+    /// Whether the budget can pay for this many more resets, when `responses` have begun since the
+    /// last payment.
+    pub(crate) fn covers(&mut self, responses: usize, resets: usize, now: Instant) -> bool {
+        self.refill(now);
+        let left = self.left.saturating_add(responses as u64).min(FULL);
+        (resets as u64).saturating_mul(RESET) <= left
+    }
+
     /// Whether the client has used up a quarter of the budget or more, when `responses` have begun
     /// since the last payment.
     pub(crate) fn is_low(&self, responses: usize) -> bool {

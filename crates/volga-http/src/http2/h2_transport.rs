@@ -43,6 +43,8 @@ struct TransportState<I> {
     backpressure: Arc<Backpressure>,
     /// About how many bytes this turn may still read.
     left: usize,
+    /// How many of the received requests the client has already abandoned, at the last read.
+    abandoned: usize,
 }
 
 /// Bytes that were read and not given to `h2` yet: at most two frames. Between turns the buffer is
@@ -100,6 +102,7 @@ impl<I> H2Transport<I> {
             heard: Instant::now(),
             backpressure,
             left: TURN_READ_BYTES,
+            abandoned: 0,
         };
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
@@ -130,6 +133,12 @@ impl<I> H2Transport<I> {
     /// The streams that the client has reset since they were last taken.
     pub(super) fn take_resets(&self) -> Vec<StreamRef> {
         self.lock().frames.take_resets()
+    }
+
+    /// How many requests that `h2` has not read the client has already abandoned. Each read is
+    /// counted once.
+    pub(super) fn take_abandoned(&self) -> usize {
+        std::mem::take(&mut self.lock().abandoned)
     }
 
     /// How much padding the client has sent in DATA frames beyond their content, since this was
@@ -253,6 +262,7 @@ impl<I: AsyncRead + Unpin> TransportState<I> {
             self.left = self.left.saturating_sub(read);
             if read > 0 {
                 self.heard = Instant::now();
+                self.abandoned = self.frames.count_abandoned(&received.bytes);
                 self.pass();
             } else if received.bytes.is_empty() {
                 received.free_if_empty();

@@ -296,7 +296,9 @@ where
             let changes = self.write_buffer.take_changes();
             self.end(&changes.resets);
             self.streams.reopen(&changes.opened);
-            if self.pay(changes.request_counts).is_err() || self.pay_for_padding().is_err() {
+            let is_paid =
+                self.pay(changes.request_counts).is_ok() && self.pay_for_padding().is_ok();
+            if !is_paid || !self.can_pay_for_abandoned() {
                 return Poll::Ready(ConnectionEnd::Abuse);
             }
             // Further requests stay in the socket while many wait. Otherwise all streams of the
@@ -388,6 +390,19 @@ where
         }
         let responses = std::mem::take(&mut self.responses) + responses;
         self.budget.pay(responses, resets, Instant::now())
+    }
+
+    /// Whether the budget is enough for the requests that have arrived together with their resets.
+    /// They are charged when they are read.
+    fn can_pay_for_abandoned(&mut self) -> bool {
+        match self.transport.take_abandoned() {
+            0 => true,
+            abandoned => self.budget.covers(
+                self.responses,
+                abandoned.saturating_mul(RESET_WITHOUT_HANDLER),
+                Instant::now(),
+            ),
+        }
     }
 
     fn pay_for_padding(&mut self) -> Result<(), PaddingError> {

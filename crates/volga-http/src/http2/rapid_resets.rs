@@ -363,6 +363,26 @@ async fn requests_that_are_reset_before_their_handlers_are_called_count_several_
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_and_resets_that_arrive_together_are_refused_before_more_than_a_few_begin() {
+    let each = MAX_UNANSWERED_RESETS / RESET_WITHOUT_HANDLER;
+    for block in [each + 1, 2 * each, 100, MAX_STREAMS as usize] {
+        let (mut client, calls, serving) = connected(false).await;
+        let ids: Vec<u32> = streams().take(block).collect();
+        let frames: Vec<u8> = ids
+            .iter()
+            .map(|&id| request(id))
+            .chain(ids.iter().map(|&id| reset(id)))
+            .collect::<Vec<_>>()
+            .concat();
+        client.write_all(&frames).await.expect("room");
+        sleep(2 * LINGER_TIME).await;
+        assert!(serving.is_finished());
+        let called = calls.all.load(Ordering::Relaxed);
+        assert!(called <= HEADS_AT_ONCE, "{called} of {block}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn responses_allow_for_abandoned_requests_and_late_resets_cost_nothing() {
     let (mut client, _calls, serving) = connected(true).await;
     let mut ids = streams();

@@ -9,6 +9,10 @@
 //! that waker with every frame that it sends. Registering it again each time cost a twentieth of a
 //! delivery. Here a reset is noted when it passes, which costs nothing for the other frames.
 //!
+//! **Which requests are abandoned already.** A reset may have arrived together with its request,
+//! behind many others. It is counted before the request passes, so that a client which only opens
+//! and abandons streams is noticed before the server does anything for it.
+//!
 //! **Which grants `h2` sees.** [`Windows`] decides. A WINDOW_UPDATE frame passes with another
 //! increment, or is removed.
 
@@ -87,6 +91,8 @@ pub(in crate::http2) struct ReceivedFrames {
     skip: usize,
     /// Whether a header block continues in the next frame, so that nothing may come between.
     is_in_head: bool,
+    /// The newest stream of the client that has passed.
+    newest: u32,
     /// The streams whose resets have passed.
     resets: Vec<StreamRef>,
     /// How many of these resets `h2` has processed.
@@ -103,6 +109,7 @@ impl ReceivedFrames {
             has_stopped: false,
             skip: PREFACE_BYTES,
             is_in_head: false,
+            newest: 0,
             resets: Vec::new(),
             settled: 0,
             padding: 0,
@@ -150,6 +157,20 @@ impl ReceivedFrames {
         }
         let rest = self.resets.split_off(std::mem::take(&mut self.settled));
         std::mem::replace(&mut self.resets, rest)
+    }
+
+    /// How many requests are among these bytes together with their resets. The bytes have arrived,
+    /// and nothing of them has passed.
+    pub(in crate::http2) fn count_abandoned(&self, bytes: &[u8]) -> usize {
+        let mut rest = bytes.get(self.skip..).unwrap_or_default();
+        let mut abandoned = 0;
+        while let Some(head) = rest.first_chunk().map(Head::read) {
+            if head.kind == RST_STREAM && head.stream > self.newest {
+                abandoned += 1;
+            }
+            rest = rest.get(HEAD_BYTES + head.length..).unwrap_or_default();
+        }
+        abandoned
     }
 
     /// How much padding DATA frames had beyond their content, since this was last called.
@@ -281,6 +302,7 @@ impl ReceivedFrames {
                 return false;
             }
             self.heads_left -= 1;
+            self.newest = self.newest.max(head.stream);
             windows.open(head.stream);
         }
         if head.kind == DATA {
@@ -412,6 +434,34 @@ mod tests {
     fn the_rest_of_a_head_passes_with_it() {
         let long = [(HEADERS, 3), (CONTINUATION, 300), (CONTINUATION, 0)];
         check(&[long, long, long, long, long].concat(), &[12]);
+    }
+
+    #[test]
+    fn resets_that_have_arrived_with_their_requests_are_counted_wherever_the_bytes_end() {
+        let of = |kind, stream, length| {
+            let head = Head { kind, flags: END_HEADERS, stream, length };
+            [&head.write()[..], &vec![RST_STREAM; length]].concat()
+        };
+        let mut client = FrameClient::new();
+        client.send(&[0; PREFACE_BYTES]);
+        client.send(&of(HEADERS, 5, 20));
+        // The rest of a body, and then resets of an older stream, of newer ones, and other frames.
+        client.send(&of(DATA, 5, 40)[..20]);
+        let bytes = [
+            vec![RST_STREAM; 29],
+            of(RST_STREAM, 5, 4),
+            of(HEADERS, 7, 30),
+            of(HEADERS, 9, 3),
+            of(RST_STREAM, 9, 4),
+            of(WINDOW_UPDATE, 0, 4),
+            of(RST_STREAM, 7, 4),
+        ]
+        .concat();
+        let mut counts: Vec<usize> =
+            (0..=bytes.len()).map(|end| client.frames.count_abandoned(&bytes[..end])).collect();
+        assert!(counts.is_sorted(), "{counts:?}");
+        counts.dedup();
+        assert_eq!(counts, [0, 1, 2]);
     }
 
     #[test]
