@@ -62,7 +62,8 @@ impl Tls {
         Self::from_source(CertificateSource::pem(certificate, key))
     }
 
-    /// Uses a configuration of rustls that you made yourself, without a change.
+    /// Uses a configuration of rustls that you made yourself. One setting has no effect: early data
+    /// (`max_early_data_size`) is never accepted, because an attacker could send it again.
     ///
     /// Set `alpn_protocols` in it to `h2` and `http/1.1`: browsers speak HTTP/2 only if the server
     /// offers it there. Without ALPN, the first bytes of a connection decide between HTTP/1.1 and
