@@ -217,7 +217,8 @@ impl Server {
     /// Sets how long a [tunnel](crate::TunnelStream) may be idle, with no byte in either direction.
     /// Then reading from it fails. The default is
     /// [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT), and the maximum
-    /// is a year.
+    /// is a year. A protocol with a limit of its own may
+    /// [remove](crate::TunnelStream::without_idle_timeout) this one.
     pub fn tunnel_idle_timeout(mut self, time: Duration) -> Self {
         self.connection.tunnel_idle_timeout = time.min(LONGEST_WAIT);
         self

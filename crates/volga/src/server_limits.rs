@@ -66,6 +66,7 @@ impl App {
 
     /// Sets how long a [tunnel](crate::http::TunnelStream) may be idle. Then reading from it fails.
     /// [`DEFAULT_TUNNEL_IDLE_TIMEOUT`](crate::limits::DEFAULT_TUNNEL_IDLE_TIMEOUT) by default.
+    /// WebSockets have pings and an idle timeout of their own in its place.
     pub fn with_tunnel_idle_timeout(mut self, time: Duration) -> Self {
         self.server = self.server.tunnel_idle_timeout(time);
         self

@@ -151,34 +151,30 @@ impl fmt::Debug for Tunnel {
 /// fails when the client accepts no byte for
 /// [`write_stall_timeout`](crate::Server::write_stall_timeout). A read fails when no byte goes
 /// through the tunnel in either direction for
-/// [`tunnel_idle_timeout`](crate::Server::tunnel_idle_timeout). When the server drains, the tunnel
+/// [`tunnel_idle_timeout`](crate::Server::tunnel_idle_timeout), unless the application has removed
+/// that limit with [`without_idle_timeout`](Self::without_idle_timeout). When the server drains, the tunnel
 /// continues until the drain's deadline: watch [`drain`](Self::drain) to end it before that.
 pub struct TunnelStream {
     stream: Box<dyn ByteStream>,
     drain: Drain,
-    idle_timeout: Duration,
+    idle: Option<Box<IdleLimit>>,
+}
+
+/// How long no byte may go through a tunnel.
+struct IdleLimit {
+    timeout: Duration,
     last_active: Instant,
     /// `Some` after the first read that had to wait. It is not moved when bytes go through, because
     /// most reads wait for less than the timeout.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl TunnelStream {
-    pub(crate) fn new(stream: impl ByteStream, drain: Drain, idle_timeout: Duration) -> Self {
-        let last_active = Instant::now();
-        Self { stream: Box::new(stream), drain, idle_timeout, last_active, timer: None }
-    }
-
-    /// The drain of the server. Watch it to end the tunnel properly.
-    pub fn drain(&self) -> &Drain {
-        &self.drain
-    }
-
+impl IdleLimit {
     /// Waits until no byte has gone through for too long.
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let due = self.last_active + self.idle_timeout;
-            let timeout = self.idle_timeout;
+            let due = self.last_active + self.timeout;
+            let timeout = self.timeout;
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
             ready!(timer.as_mut().poll(cx));
             if Instant::now() >= due {
@@ -188,10 +184,32 @@ impl TunnelStream {
             timer.as_mut().reset(due);
         }
     }
+}
+
+impl TunnelStream {
+    pub(crate) fn new(stream: impl ByteStream, drain: Drain, timeout: Duration) -> Self {
+        let idle = IdleLimit { timeout, last_active: Instant::now(), timer: None };
+        Self { stream: Box::new(stream), drain, idle: Some(Box::new(idle)) }
+    }
+
+    /// Removes the limit on the time without a byte, for a protocol that has such a limit itself,
+    /// as WebSockets have. A client that has disappeared is then noticed only by the next write.
+    #[must_use]
+    pub fn without_idle_timeout(mut self) -> Self {
+        self.idle = None;
+        self
+    }
+
+    /// The drain of the server. Watch it to end the tunnel properly.
+    pub fn drain(&self) -> &Drain {
+        &self.drain
+    }
 
     fn record_activity<T>(&mut self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.last_active = Instant::now();
+        if let Some(idle) = &mut self.idle
+            && polled.is_ready()
+        {
+            idle.last_active = Instant::now();
         }
         polled
     }
@@ -213,7 +231,8 @@ impl AsyncRead for TunnelStream {
         if read.is_ready() {
             return self.record_activity(read);
         }
-        self.poll_idle(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let Some(idle) = &mut self.idle else { return Poll::Pending };
+        idle.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -282,5 +301,15 @@ mod tests {
         let (read, at) = reading.await.expect("no panic");
         assert_eq!(read.expect_err("it is idle").kind(), io::ErrorKind::TimedOut);
         assert_eq!(at - start, written + IDLE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_the_limit_a_tunnel_waits_for_as_long_as_its_protocol_wants() {
+        let (mut client, server) = duplex(64);
+        let mut tunnel = TunnelStream::new(server, Drain::new(), IDLE).without_idle_timeout();
+        let reading = tokio::spawn(async move { tunnel.read_u8().await });
+        tokio::time::sleep(100 * IDLE).await;
+        client.write_all(b"x").await.expect("room");
+        assert_eq!(reading.await.expect("no panic").expect("not idle"), b'x');
     }
 }

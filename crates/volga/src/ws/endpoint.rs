@@ -114,6 +114,8 @@ where
     let reporter = report.clone();
     let mut response = offer.accept("websocket", move |stream| {
         let drain = stream.drain().started();
+        // A WebSocket has pings, and an idle timeout of its own.
+        let stream = stream.without_idle_timeout();
         // The arguments are dropped with the function, before the tunnel's stream.
         RunSocket::new(serve_protocol(stream, &settings, protocol, drain, |socket| {
             SocketFunction::new(handler.run(socket, args), reporter)
