@@ -1,11 +1,12 @@
 //! The settings of a log, and opening it.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use volga_sse::hub::{Hub, HubBuilder};
 
-use crate::error::DiskLogError;
+use crate::error::{DiskLogError, StoreError};
 use crate::relay::DiskRelay;
 use crate::store::{Store, StoreSettings};
 use crate::writer::Writer;
@@ -18,6 +19,11 @@ pub const DEFAULT_MAX_DISK_BYTES: u64 = 256 * 1024 * 1024;
 pub const DEFAULT_MAX_DISK_KEYS: u64 = 1_000_000;
 /// How many calls of `Hub::send` wait for the disk at most.
 pub const DEFAULT_MAX_QUEUED: usize = 1_024;
+/// How long opening a log waits for a file that is in use.
+pub const DEFAULT_DISK_OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often opening a log tries a file that is in use.
+const OPEN_PAUSE: Duration = Duration::from_millis(20);
 
 /// When a message that was sent is safe.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -42,6 +48,7 @@ pub struct DiskLog {
     path: PathBuf,
     settings: StoreSettings,
     max_queued: usize,
+    open_timeout: Duration,
 }
 
 impl DiskLog {
@@ -56,6 +63,7 @@ impl DiskLog {
                 max_keys: DEFAULT_MAX_DISK_KEYS,
             },
             max_queued: DEFAULT_MAX_QUEUED,
+            open_timeout: DEFAULT_DISK_OPEN_TIMEOUT,
         }
     }
 
@@ -95,29 +103,49 @@ impl DiskLog {
         self
     }
 
+    /// Sets how long [`open`](Self::open) waits for a file that is in use, for example until the
+    /// program's last run has ended. The default is [`DEFAULT_DISK_OPEN_TIMEOUT`]. With
+    /// `Duration::ZERO` it does not wait.
+    pub fn open_timeout(mut self, time: Duration) -> Self {
+        self.open_timeout = time;
+        self
+    }
+
     /// Opens the file, and builds a hub that holds what is in it, within the hub's own bounds. Use
     /// [`Hub::send`] to publish.
     ///
-    /// This reads and checks the whole file, and waits for it. So call it when the program starts,
-    /// before it serves. The file is closed a moment after [`Hub::close`], or after the last handle
-    /// of the hub and the last subscription are dropped.
+    /// This reads and checks the whole file, and blocks the thread meanwhile. So call it when the
+    /// program starts, before it serves. The file is closed a moment after [`Hub::close`], or after
+    /// the last handle of the hub and the last subscription are dropped.
     ///
     /// # Errors
     ///
-    /// Returns an error if the file is in use, damaged, of another format, or cannot be read or
-    /// written. Nothing has been changed then.
+    /// Returns an error if the file is damaged, of another format, cannot be read or written, or
+    /// stays in use for [`open_timeout`](Self::open_timeout). Nothing has been changed then.
     pub fn open(self, hub: HubBuilder) -> Result<Hub, DiskLogError> {
-        let Self { path, settings, max_queued } = self;
-        let store = Store::open(&path, settings.clone()).map_err(|error| error.at(path.clone()))?;
+        let Self { path, settings, max_queued, open_timeout } = self;
+        let store =
+            open_store(&path, &settings, open_timeout).map_err(|error| error.at(path.clone()))?;
         let (relay, jobs) = DiskRelay::new(max_queued);
         let tail = relay.tail.clone();
         let (hub, feed) = hub.build_shared(relay);
         let mut writer = Writer::new(path.clone(), settings, feed, jobs, tail);
         writer.start(store).map_err(|error| error.at(path))?;
-        std::thread::Builder::new()
+        thread::Builder::new()
             .name("volga-disk-log".to_owned())
             .spawn(move || writer.run())
             .map_err(DiskLogError::Thread)?;
         Ok(hub)
+    }
+}
+
+/// Opens the file. Tries again while another hub or process has it open.
+fn open_store(path: &Path, settings: &StoreSettings, time: Duration) -> Result<Store, StoreError> {
+    let start = Instant::now();
+    loop {
+        match Store::open(path, settings.clone()) {
+            Err(StoreError::InUse) if start.elapsed() < time => thread::sleep(OPEN_PAUSE),
+            result => return result,
+        }
     }
 }

@@ -11,19 +11,9 @@
 //! let hub = DiskLog::new(&path).open(Hub::builder())?;
 //! let receipt = hub.send("orders", Message::new().data("paid")).await?;
 //! drop(hub);
-//! # // The thread of the log closes the file once it has seen that the hub is gone.
-//! # let open = || loop {
-//! #     match DiskLog::new(&path).open(Hub::builder()) {
-//! #         Err(volga_relay_disk::DiskLogError::InUse { .. }) => std::thread::yield_now(),
-//! #         opened => return opened,
-//! #     }
-//! # };
 //!
 //! // The program starts again, and a client returns with the ID of the last event that it has.
-//! # /*
 //! let hub = DiskLog::new(&path).open(Hub::builder())?;
-//! # */
-//! # let hub = open()?;
 //! let client = hub.subscribe("orders").resume(receipt.position).open()?;
 //! assert_eq!(client.position(), receipt.position);
 //! # Ok(()) }
@@ -52,7 +42,7 @@ mod store;
 mod writer;
 
 pub use disk_log::{
-    DEFAULT_MAX_DISK_AGE, DEFAULT_MAX_DISK_BYTES, DEFAULT_MAX_DISK_KEYS, DEFAULT_MAX_QUEUED,
-    DiskLog, Durability,
+    DEFAULT_DISK_OPEN_TIMEOUT, DEFAULT_MAX_DISK_AGE, DEFAULT_MAX_DISK_BYTES, DEFAULT_MAX_DISK_KEYS,
+    DEFAULT_MAX_QUEUED, DiskLog, Durability,
 };
 pub use error::DiskLogError;

@@ -15,7 +15,7 @@ use crate::app_faults::AppFaults;
 /// Why an app did not shut down in order. It is the cause of an error of
 /// [`App::run`](crate::App::run).
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ShutdownError {
     /// Connections or tasks were still busy at the [deadline](crate::App::with_shutdown_timeout),
     /// and were aborted.
@@ -25,6 +25,8 @@ pub enum ShutdownError {
         /// The number of [`detached`](crate::detached) handlers, which end with the runtime, and of
         /// [background tasks](crate::App::add_background_task).
         tasks: usize,
+        /// The names of the background tasks among them.
+        background: Vec<&'static str>,
         /// The deadline.
         deadline: Duration,
     },
@@ -75,7 +77,8 @@ impl ShutdownError {
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            &Self::DeadlineExceeded { connections, tasks, deadline } => {
+            Self::DeadlineExceeded { connections, tasks, background, deadline } => {
+                let (connections, tasks) = (*connections, *tasks);
                 if connections > 0 || tasks == 0 {
                     write_count(f, connections, "connection")?;
                 }
@@ -89,7 +92,13 @@ impl fmt::Display for ShutdownError {
                 write!(
                     f,
                     " {were} still busy {deadline:?} after the shutdown began, and {were} aborted"
-                )
+                )?;
+                if background.is_empty() {
+                    return Ok(());
+                }
+                let names: Vec<_> = background.iter().map(|name| format!("`{name}`")).collect();
+                let names = names.join(", ");
+                write!(f, "; background tasks must end when their token is cancelled: {names}")
             }
             Self::SecondSignal => f.write_str("a second signal came, and everything was aborted"),
             Self::TaskEnded { name } => {
@@ -207,17 +216,22 @@ fn line(error: &io::Error) -> String {
 mod tests {
     use super::*;
 
-    fn exceeded(connections: usize, tasks: usize) -> io::Error {
-        ShutdownError::DeadlineExceeded { connections, tasks, deadline: Duration::from_secs(10) }
-            .into()
+    fn exceeded(connections: usize, tasks: usize, background: &[&'static str]) -> io::Error {
+        let (background, deadline) = (background.to_vec(), Duration::from_secs(10));
+        ShutdownError::DeadlineExceeded { connections, tasks, background, deadline }.into()
     }
 
     #[test]
     fn the_message_counts_what_was_aborted() {
         let rest = "were still busy 10s after the shutdown began, and were aborted";
-        assert_eq!(exceeded(2, 0).to_string(), format!("2 connections {rest}"));
-        assert_eq!(exceeded(0, 1).to_string(), format!("1 task {}", rest.replace("were", "was")));
-        assert_eq!(exceeded(2, 1).to_string(), format!("2 connections and 1 task {rest}"));
+        let text = |connections, tasks, background: &[&'static str]| {
+            exceeded(connections, tasks, background).to_string()
+        };
+        assert_eq!(text(2, 0, &[]), format!("2 connections {rest}"));
+        assert_eq!(text(0, 1, &[]), format!("1 task {}", rest.replace("were", "was")));
+        assert_eq!(text(2, 1, &[]), format!("2 connections and 1 task {rest}"));
+        let named = "background tasks must end when their token is cancelled: `feed`, `clean-up`";
+        assert_eq!(text(0, 3, &["feed", "clean-up"]), format!("3 tasks {rest}; {named}"));
     }
 
     #[test]
@@ -248,7 +262,7 @@ mod tests {
             (Ok(()), 0),
             (Err(io::ErrorKind::AddrInUse.into()), 1),
             (Err(io::ErrorKind::TimedOut.into()), 1),
-            (Err(exceeded(1, 0)), 2),
+            (Err(exceeded(1, 0, &[])), 2),
             (Err(ShutdownError::SecondSignal.into()), 3),
         ] {
             // An `ExitCode` cannot be compared in any other way.

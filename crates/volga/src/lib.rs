@@ -359,7 +359,8 @@ pub mod limits {
     pub use volga_http::limits::*;
     #[cfg(feature = "disk-log")]
     pub use volga_relay_disk::{
-        DEFAULT_MAX_DISK_AGE, DEFAULT_MAX_DISK_BYTES, DEFAULT_MAX_DISK_KEYS, DEFAULT_MAX_QUEUED,
+        DEFAULT_DISK_OPEN_TIMEOUT, DEFAULT_MAX_DISK_AGE, DEFAULT_MAX_DISK_BYTES,
+        DEFAULT_MAX_DISK_KEYS, DEFAULT_MAX_QUEUED,
     };
     #[cfg(feature = "redis")]
     pub use volga_relay_redis::{

@@ -88,12 +88,13 @@ impl ShutdownSequence {
         let (drained, start) = tokio::try_join!(serving, begin)?;
         let left = deadline.saturating_sub(start.elapsed());
         let all_ended = timeout(left, tasks.ended()).await.is_ok();
-        let tasks = if all_ended { 0 } else { tasks.running() };
+        let (tasks, background) =
+            if all_ended { (0, Vec::new()) } else { (tasks.running(), tasks.background()) };
         let connections = match drained {
             DrainOutcome::Complete => 0,
             DrainOutcome::Incomplete { connections } => connections,
         };
-        let exceeded = ShutdownError::DeadlineExceeded { connections, tasks, deadline };
+        let exceeded = ShutdownError::DeadlineExceeded { connections, tasks, background, deadline };
         let is_exceeded = connections > 0 || tasks > 0;
         match shutdown.stopped_by() {
             Some(name) => {
@@ -232,6 +233,7 @@ mod tests {
                 let expect = ShutdownError::DeadlineExceeded {
                     connections: 0,
                     tasks: 1,
+                    background: Vec::new(),
                     deadline: DEADLINE,
                 };
                 assert_eq!(ShutdownError::of(&error), Some(&expect));

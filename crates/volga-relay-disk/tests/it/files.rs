@@ -1,6 +1,6 @@
 //! A log is opened again, in use, or damaged.
 
-use std::fs;
+use std::{fs, thread, time::Duration};
 
 use futures_util::future::join_all;
 use volga_relay_disk::{DiskLog, DiskLogError};
@@ -109,6 +109,25 @@ async fn a_log_has_room_for_so_many_keys() {
 }
 
 #[tokio::test]
+async fn opening_waits_until_the_file_is_closed_or_its_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path());
+    let hub = open(&log);
+    hub.send("t.a", text("one")).await.unwrap();
+    let soon = log.clone().open_timeout(Duration::from_millis(50));
+    assert!(matches!(soon.open(builder()), Err(DiskLogError::InUse { .. })));
+    let (begins, begun) = std::sync::mpsc::channel();
+    let next = thread::spawn(move || {
+        begins.send(()).unwrap();
+        open(&log)
+    });
+    begun.recv().unwrap();
+    drop(hub);
+    let hub = next.join().unwrap();
+    assert_eq!(hub.topic_stats("t.a").unwrap().messages, 1);
+}
+
+#[tokio::test]
 async fn a_file_that_is_damaged_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let log = log(folder.path());
@@ -117,7 +136,7 @@ async fn a_file_that_is_damaged_says_what_to_do() {
     for n in 0..500 {
         hub.send("t.a", text(format!("{n} {}", "x".repeat(100)))).await.unwrap();
     }
-    let in_use = log.clone().open(builder()).unwrap_err();
+    let in_use = log.clone().open_timeout(Duration::ZERO).open(builder()).unwrap_err();
     assert!(matches!(in_use, DiskLogError::InUse { .. }));
     assert!(in_use.to_string().contains("is in use; end the process"), "{in_use}");
     drop(hub);

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use futures_util::FutureExt;
-use volga_relay_disk::{DiskLog, DiskLogError};
+use volga_relay_disk::DiskLog;
 use volga_sse::{
     Position,
     hub::{Delivery, Hub, HubBuilder, Subscription},
@@ -15,16 +15,12 @@ pub(crate) fn builder() -> HubBuilder {
 
 /// Opens a log. Its last hub may have been dropped a moment ago.
 pub(crate) fn open(log: &DiskLog) -> Hub {
-    loop {
-        match log.clone().open(builder()) {
-            Err(DiskLogError::InUse { .. }) => std::thread::sleep(Duration::from_millis(5)),
-            opened => return opened.unwrap(),
-        }
-    }
+    log.clone().open(builder()).unwrap()
 }
 
 pub(crate) fn log(folder: &Path) -> DiskLog {
-    DiskLog::new(folder.join("hub.redb"))
+    // The default may be too short for a machine that is busy with other tests.
+    DiskLog::new(folder.join("hub.redb")).open_timeout(Duration::from_secs(60))
 }
 
 /// A message or a gap that a client has received.

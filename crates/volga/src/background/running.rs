@@ -43,7 +43,8 @@ impl ReadyTasks {
         });
         let context = TaskContext { app: self.app, shutdown: self.shutdown, token };
         for task in self.list {
-            let (context, counted) = (context.clone(), self.tasks.count_one());
+            let context = context.clone();
+            let counted = self.tasks.count_background(task.name());
             running.spawn(async move {
                 let _counted = counted;
                 supervise(task, context).await;

@@ -1,6 +1,6 @@
 //! `TestClient`: an app, in process or behind a socket.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use http::Method;
 use tokio::net::TcpListener;
@@ -41,8 +41,8 @@ use crate::test::transport::Transport;
 /// ```
 pub struct TestClient {
     transport: Transport,
-    /// The background tasks of an app in process.
-    _background: RunningTasks,
+    /// The background tasks of an app in process. They are dropped with the app's last client.
+    background: Arc<RunningTasks>,
 }
 
 impl TestClient {
@@ -55,7 +55,8 @@ impl TestClient {
     /// `127.0.0.1:50000`.
     ///
     /// The app's [background tasks](App::add_background_task) start, and are dropped with the
-    /// client. The app's [shutdown handle](App::with_shutdown) tells them to end.
+    /// client and its [other users](Self::another_user). The app's
+    /// [shutdown handle](App::with_shutdown) tells them to end.
     ///
     /// # Panics
     ///
@@ -72,14 +73,16 @@ impl TestClient {
         }
         match app.into_service_and_tasks() {
             Ok((service, tasks)) => {
-                Self { transport: Transport::in_process(service), _background: tasks.start() }
+                let transport = Transport::in_process(service);
+                Self { transport, background: Arc::new(tasks.start()) }
             }
             Err(faults) => panic!("{faults}"),
         }
     }
 
     /// Serves the app on a port that the system chooses, and creates a client that speaks HTTP/1.1
-    /// to it, with a new connection for each request. The server ends when the client is dropped.
+    /// to it, with a new connection for each request. The server ends when the client is dropped,
+    /// and its [other users](Self::another_user) are, too.
     ///
     /// # Panics
     ///
@@ -94,7 +97,37 @@ impl TestClient {
             let ended = app.without_greeter().run_with_listener(listener).await;
             ended.expect("the server ends in order");
         });
-        Self { transport: Transport::socket(address, server), _background: RunningTasks::default() }
+        Self { transport: Transport::socket(address, server), background: Arc::default() }
+    }
+
+    /// Creates another client of the same app, without the cookies of this one: a second user.
+    ///
+    /// The app's background tasks, or its server, end with the last of its clients.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use volga::{App, http::HeaderMap, ok, test::TestClient};
+    ///
+    /// let mut app = App::new();
+    /// app.map_post("/login/{name}", async |name: String| {
+    ///     ok!("welcome"; [("set-cookie", format!("name={name}"))])
+    /// });
+    /// app.map_get("/me", async |headers: HeaderMap| {
+    ///     ok!("{}", headers.get("cookie").map_or("nobody", |it| it.to_str().unwrap_or("?")))
+    /// });
+    ///
+    /// let anna = TestClient::new(app);
+    /// anna.post("/login/anna").send().await.assert_status(200);
+    /// let ben = anna.another_user();
+    /// assert_eq!(ben.get("/me").send().await.text().await, "nobody");
+    /// ben.post("/login/ben").send().await.assert_status(200);
+    /// assert_eq!(anna.get("/me").send().await.text().await, "name=anna");
+    /// assert_eq!(ben.get("/me").send().await.text().await, "name=ben");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn another_user(&self) -> Self {
+        Self { transport: self.transport.without_cookies(), background: self.background.clone() }
     }
 
     /// The address of the server, or `None` in process.

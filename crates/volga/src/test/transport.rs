@@ -24,7 +24,7 @@ const IN_PROCESS_CLIENT: SocketAddr =
 
 /// The way of a client's requests to its app, and the client's cookies.
 pub(super) struct Transport {
-    server: TestServer,
+    server: Arc<TestServer>,
     cookies: Mutex<Cookies>,
 }
 
@@ -39,17 +39,22 @@ impl Transport {
         Self::to(TestServer::InProcess(ConnectionService::new(service, info)))
     }
 
-    /// Sends requests to this address. The task is the server, which ends with the client.
+    /// Sends requests to this address. The task is the server, which ends with its last client.
     pub(super) fn socket(address: SocketAddr, task: JoinHandle<()>) -> Self {
         Self::to(TestServer::Socket { address, task })
     }
 
     fn to(server: TestServer) -> Self {
-        Self { server, cookies: Mutex::default() }
+        Self { server: Arc::new(server), cookies: Mutex::default() }
+    }
+
+    /// Sends requests to the same server, without the cookies.
+    pub(super) fn without_cookies(&self) -> Self {
+        Self { server: self.server.clone(), cookies: Mutex::default() }
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
-        match self.server {
+        match *self.server {
             TestServer::InProcess(_) => None,
             TestServer::Socket { address, .. } => Some(address),
         }
@@ -64,7 +69,7 @@ impl Transport {
         if let Err(advice) = wire::complete(&mut request, &server.to_string()) {
             panic!("{request_line}: {advice}");
         }
-        let response = match &self.server {
+        let response = match &*self.server {
             TestServer::InProcess(service) => {
                 let Ok(response) = service.clone().call(request).await;
                 response
@@ -83,9 +88,9 @@ impl Transport {
     }
 }
 
-impl Drop for Transport {
+impl Drop for TestServer {
     fn drop(&mut self) {
-        if let TestServer::Socket { task, .. } = &self.server {
+        if let Self::Socket { task, .. } = self {
             task.abort();
         }
     }

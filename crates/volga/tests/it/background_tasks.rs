@@ -134,6 +134,7 @@ async fn a_task_that_does_not_end_is_dropped_at_the_deadline_and_counted() {
     server.shutdown.shutdown();
     let error = soon("the end", server.end).await.unwrap().unwrap_err();
     assert!(error.to_string().starts_with("1 task was still busy"), "{error}");
+    assert!(error.to_string().ends_with("when their token is cancelled: `work`"), "{error}");
     assert!(soon("the drop", dropped).await.is_err());
 }
 

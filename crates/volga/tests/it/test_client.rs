@@ -84,6 +84,24 @@ async fn cookies_are_kept_between_requests() {
 }
 
 #[tokio::test]
+async fn another_user_has_the_same_app_and_no_cookies() {
+    for client in both().await {
+        client.post("/login").send().await.assert_status(200);
+        let other = client.another_user();
+        assert_eq!(other.address(), client.address());
+        let cookie = async |client: &TestClient| client.get("/cookie").send().await.text().await;
+        assert_eq!(cookie(&other).await, "none");
+        other.post("/login").send().await.assert_status(200);
+        client.post("/logout").send().await.assert_status(200);
+        assert_eq!(cookie(&other).await, "session=7; theme=dark");
+        assert_eq!(cookie(&client).await, "theme=dark");
+        // The app lives as long as one of them.
+        drop(client);
+        assert_eq!(cookie(&other).await, "session=7; theme=dark");
+    }
+}
+
+#[tokio::test]
 async fn streams_are_read_as_events_while_they_run() {
     for client in both().await {
         let mut events = client.get("/events").send().await.events();
