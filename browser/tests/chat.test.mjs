@@ -5,14 +5,11 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 
+import { RETURN, SOON, postTo, say, shown, showsAll, showsLast, state } from "./chat-page.mjs";
 import { BROKEN, launch, openPage, screenshot, throttle } from "./chromium.mjs";
 import { startNetwork } from "./network.mjs";
 import { freePort, startServer } from "./server.mjs";
 
-/** A time limit for things that happen at once, on a busy machine. */
-const SOON = { timeout: 15_000 };
-/** A time limit for reconnecting: the farewell asks for a wait of up to a few seconds. */
-const RETURN = { timeout: 40_000 };
 /** The same as in the server. */
 const HELD = 200;
 
@@ -57,7 +54,6 @@ afterEach(async () => {
 
 const start = () => startServer("chat", port, [`localhost:${port}`]);
 const errors = () => opened.flatMap(({ errors }) => errors);
-const state = (page, name, wait = SOON) => page.waitForSelector(`#state[data-state="${name}"]`, wait);
 
 /** Opens the room in a new browser context, under this name. */
 async function enter(name, by = port) {
@@ -69,62 +65,13 @@ async function enter(name, by = port) {
   return one.page;
 }
 
-async function say(page, text) {
-  await page.getByLabel("Message").fill(text);
-  await page.keyboard.press("Enter");
-}
-
-/** Posts a message without a page, and returns it once the server has accepted it. */
-async function post(text) {
-  const response = await fetch(`http://localhost:${port}/rooms/lounge/messages`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ author: "Test", text }),
-  });
-  assert.equal(response.status, 201);
-  return text;
-}
-
+/** Posts messages without a page. */
 async function postMany(count, name, filler = "") {
   const posted = [];
   while (posted.length < count) {
-    posted.push(await post(`${name} ${posted.length}${filler}`));
+    posted.push(await postTo(port, `${name} ${posted.length}${filler}`));
   }
   return posted;
-}
-
-/** The texts that a page shows, with `null` for a line that says that messages are missing. */
-const shown = (page) =>
-  page.$$eval("#messages > li", (rows) => rows.map((row) => row.querySelector(".text")?.textContent ?? null));
-
-async function showsLast(page, text, wait = RETURN) {
-  const last = (text) => document.querySelector("#messages > li:last-child > .text")?.textContent === text;
-  await page.waitForFunction(last, text, wait).catch(async (error) => {
-    throw new Error(`not the last: ${text}, of ${JSON.stringify(await shown(page))}`, { cause: error });
-  });
-}
-
-/**
- * Waits for the last message. Then every message must be there once and in order, or a line where
- * messages are missing.
- */
-async function showsAll(page, posted) {
-  await showsLast(page, posted.at(-1));
-  const rows = await shown(page);
-  let next = 0;
-  let mayMiss = false;
-  for (const row of rows) {
-    if (row === null) {
-      mayMiss = true;
-      continue;
-    }
-    const at = posted.indexOf(row, next);
-    assert.notEqual(at, -1, `${row} is there twice or out of order: ${JSON.stringify(rows)}`);
-    assert.ok(at === next || mayMiss, `silently missing: ${posted.slice(next, at)}`);
-    next = at + 1;
-    mayMiss = false;
-  }
-  return rows.filter((row) => row === null).length;
 }
 
 /** Waits for an action of the tests, which no page shows. */

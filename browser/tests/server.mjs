@@ -2,11 +2,12 @@
 
 import { spawn } from "node:child_process";
 import { connect, createServer } from "node:net";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-const BIN = process.env.VOLGA_BIN_DIR ?? fileURLToPath(new URL("../../target/debug", import.meta.url));
+/** The folder of the examples' programs. */
+export const BIN = process.env.VOLGA_BIN_DIR ?? fileURLToPath(new URL("../../target/debug", import.meta.url));
 const START_MS = 15_000;
 const STOP_MS = 15_000;
 const RETRY_MS = 25;
@@ -20,12 +21,36 @@ export async function freePort() {
   return port;
 }
 
+/**
+ * Returns the first of several ports in a row on which nothing listens. The system gives other
+ * ports to clients, so no connection takes one of these before a server does.
+ */
+export async function freePorts(count) {
+  for (;;) {
+    const first = 10_000 + Math.floor(Math.random() * 20_000);
+    const ports = Array.from({ length: count }, (_, index) => first + index);
+    const taken = await Promise.all(ports.map(isListening));
+    if (!taken.includes(true)) {
+      return first;
+    }
+  }
+}
+
 /** Starts an example and waits until it listens. */
 export async function startServer(name, port, args = []) {
+  return startProgram(join(BIN, name), port, args);
+}
+
+/** Starts any program, with more environment variables, and waits until it listens. */
+export async function startProgram(path, port, args = [], env = {}) {
+  const name = basename(path);
   if (await isListening(port)) {
     throw new Error(`port ${port} is in use already: end what listens there (\`ss -ltnp\` shows it)`);
   }
-  const child = spawn(join(BIN, name), args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } });
+  const child = spawn(path, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, NO_COLOR: "1", ...env },
+  });
   let output = "";
   child.stdout.on("data", (text) => (output += text));
   child.stderr.on("data", (text) => (output += text));
@@ -44,18 +69,25 @@ export async function startServer(name, port, args = []) {
     }
     await pause(RETRY_MS);
   }
-  return new Server(name, child, ended);
+  return new Server(name, child, ended, () => output);
 }
 
 class Server {
   #name;
   #child;
   #ended;
+  #output;
 
-  constructor(name, child, ended) {
+  constructor(name, child, ended, output) {
     this.#name = name;
     this.#child = child;
     this.#ended = ended;
+    this.#output = output;
+  }
+
+  /** The text that the process has written so far. */
+  get output() {
+    return this.#output();
   }
 
   /** Sends SIGTERM and returns the exit code. Kills a process that does not end, and throws. */
@@ -80,7 +112,7 @@ class Server {
 }
 
 /** Whether the port accepts connections, on either of the addresses that a browser uses. */
-async function isListening(port) {
+export async function isListening(port) {
   const accepted = await Promise.all(["127.0.0.1", "::1"].map((host) => accepts(host, port)));
   return accepted.includes(true);
 }

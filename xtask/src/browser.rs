@@ -15,6 +15,12 @@ use crate::{
 /// The examples that the tests start.
 const SERVERS: &[&str] =
     &["chat", "login", "sse", "ticker", "todo", "tokens", "upload", "webtransport", "whiteboard"];
+/// The features with which they are built: `chat` runs on two nodes as well.
+const FEATURES: &str = "chat/redis";
+/// The programs that `examples/chat/two-nodes` starts, with the folder of Debian's nginx, which may
+/// be missing in a person's `PATH`.
+const NODE_PROGRAMS: &[&str] = &["redis-server", "nginx"];
+const FOLDER: &str = "/usr/sbin";
 /// The first version of node whose test runner has all the options that we use.
 const MIN_NODE: NodeVersion = (20, 0);
 
@@ -36,7 +42,7 @@ pub(crate) fn missing_program(workspace: &Workspace) -> Option<String> {
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let target = workspace.target_dir();
     let Programs { chromium, node } = find_programs(&target)?;
-    let mut build = workspace.cargo(&["build"]);
+    let mut build = workspace.cargo(&["build", "--features", FEATURES]);
     for name in SERVERS {
         build.args(["--package", name]);
     }
@@ -58,6 +64,13 @@ fn find_programs(target: &Path) -> Result<Programs, Failure> {
     let chromium = programs::chromium()?;
     let node = programs::node(target, MIN_NODE)?;
     programs::npm()?;
+    for name in NODE_PROGRAMS {
+        let is_there =
+            tools::find_program(&[name]).is_some() || Path::new(FOLDER).join(name).is_file();
+        if !is_there {
+            return Err(Failure::new(format!("{name} is missing: apt-get install {name}")));
+        }
+    }
     Ok(Programs { chromium, node })
 }
 

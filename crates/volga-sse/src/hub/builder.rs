@@ -74,6 +74,7 @@ impl HubBuilder {
                 max_node_wait: DEFAULT_MAX_NODE_WAIT,
                 max_lost_time: None,
                 gap_event: GAP_EVENT,
+                relay_event: None,
                 closed_response: RefusalResponse::RetryLater,
             },
         }
@@ -259,6 +260,35 @@ impl HubBuilder {
         Ok(self)
     }
 
+    /// Sets the name of an event that tells the clients of a [shared](Self::build_shared) hub when
+    /// their node loses its engine, and when the engine is back. By default they are not told.
+    ///
+    /// The data of the event is `{"state":"lost"}` or `{"state":"live"}`. So a page can say that it
+    /// may be out of date, and later that it is not any more. The event has no ID, and a
+    /// [`Delivery::Message`](crate::hub::Delivery::Message) with it has no position. A client that
+    /// subscribes while the engine is lost gets the event at once; without the event, the node of a
+    /// new stream has its engine. A client that is slow may get only the last of several changes.
+    ///
+    /// The name is reserved as that of the [gap event](Self::gap_event) is. It must differ from
+    /// that name, and should be the same on all nodes: a node counts a message with a name that it
+    /// has reserved as a message that it cannot hold.
+    ///
+    /// ```
+    /// use volga_sse::hub::Hub;
+    ///
+    /// let builder = Hub::builder().relay_event("node")?;
+    /// # Ok::<(), volga_sse::EncodeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text is not a valid event name.
+    pub fn relay_event(mut self, name: &'static str) -> Result<Self, EncodeError> {
+        check_event_name(name)?;
+        self.settings.relay_event = Some(name);
+        Ok(self)
+    }
+
     /// Sets what a client is told that subscribes after [`Hub::close`](crate::hub::Hub::close).
     /// Clients come back by themselves when their streams end, so this decides what becomes of
     /// them.
@@ -302,8 +332,7 @@ impl HubBuilder {
     /// different times. Its client returns with its ID, and a load balancer that asks
     /// [`Hub::is_ready`](crate::hub::Hub::is_ready) sends it to another node. Set this if a node
     /// can lose the engine alone. If all nodes lose it together, moving does not help the clients.
-    /// To tell clients without ending their streams, use
-    /// [`Hub::watch_relay`](crate::hub::Hub::watch_relay).
+    /// To tell clients without ending their streams, use [`relay_event`](Self::relay_event).
     pub fn max_lost_time(mut self, time: Duration) -> Self {
         self.settings.max_lost_time = Some(milliseconds(time));
         self

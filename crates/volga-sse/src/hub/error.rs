@@ -18,8 +18,10 @@ pub enum PublishError {
     Topic(TopicError),
     /// The message has a value that clients would not receive as it was given.
     Message(EncodeError),
-    /// The message has the name of the event with which the hub reports a gap. Clients could not
-    /// tell the two apart. See [`HubBuilder::gap_event`](crate::hub::HubBuilder::gap_event).
+    /// The message has the name of an event of the hub's own: the one that reports a gap, or the
+    /// one about the node. Clients could not tell the two apart. See
+    /// [`HubBuilder::gap_event`](crate::hub::HubBuilder::gap_event) and
+    /// [`HubBuilder::relay_event`](crate::hub::HubBuilder::relay_event).
     ReservedEvent {
         /// The name.
         name: &'static str,
@@ -115,8 +117,8 @@ impl fmt::Display for PublishError {
             Self::Message(_) => f.write_str("the message is invalid"),
             Self::ReservedEvent { name } => write!(
                 f,
-                "the event name `{name}` is reserved for the hub's gaps; \
-                 use another name, or set another one with `HubBuilder::gap_event`"
+                "the event name `{name}` is reserved for the hub's own events; use another name, \
+                 or set another one with `HubBuilder::gap_event` or `HubBuilder::relay_event`"
             ),
             Self::MessageTooLong { bytes, max } => {
                 let bytes = Plural(*bytes, "byte");

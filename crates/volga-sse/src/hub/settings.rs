@@ -80,6 +80,9 @@ pub(crate) struct HubSettings {
     pub(crate) max_lost_time: Option<u64>,
     /// The name of the event that reports a gap.
     pub(crate) gap_event: &'static str,
+    /// The name of the event that says whether the node has its engine. `None` if clients are not
+    /// told.
+    pub(crate) relay_event: Option<&'static str>,
     /// What a client is told that subscribes after the hub has closed.
     pub(crate) closed_response: RefusalResponse,
 }
@@ -95,6 +98,12 @@ impl HubSettings {
     /// When an identity that leaves now is gone. `None` if it is gone at once.
     pub(crate) fn gone_at(&self, now: Moment) -> Option<Moment> {
         (self.presence_grace > 0).then(|| now.after(self.presence_grace))
+    }
+
+    /// The name of an event of the hub's own, if this is one. No message may have it.
+    pub(crate) fn reserved_event(&self, name: &[u8]) -> Option<&'static str> {
+        let reserved = [Some(self.gap_event), self.relay_event];
+        reserved.into_iter().flatten().find(|reserved| reserved.as_bytes() == name)
     }
 
     /// How many keys a topic may have, or `None` if it is not keyed.

@@ -176,10 +176,11 @@ impl Feed {
             return true;
         }
         let mut prepared = Vec::new();
+        let is_reserved = |name: &[u8]| settings.reserved_event(name).is_some();
         for SnapshotEntry { key, position, payload } in entries {
             // A message of an epoch that has not begun comes later by the feed.
             let number = self.shared.number_of(position).unwrap_or(u64::MAX);
-            let message = payload::decode(payload, position, settings.gap_event)
+            let message = payload::decode(payload, position, is_reserved)
                 .filter(|message| message.len() <= settings.max_message_bytes)
                 .filter(|_| key.len() <= settings.max_key);
             match message {
@@ -223,6 +224,9 @@ impl Feed {
         if has_changed {
             self.shared.until_live.wake();
             self.shared.until_news.wake();
+        }
+        if has_changed && self.hub.settings.relay_event.is_some() {
+            self.hub.wake_all_readers();
         }
     }
 
@@ -316,7 +320,8 @@ impl Feed {
             check_name(&topic, settings.max_topic_name).is_ok() && self.hub.check_key(key).is_ok();
         // A topic that is keyed on other nodes alone is an ordinary topic here.
         let key = if settings.max_keys(&topic).is_some() { key } else { KeyChange::None };
-        let message = payload::decode(payload, position, settings.gap_event)
+        let is_reserved = |name: &[u8]| settings.reserved_event(name).is_some();
+        let message = payload::decode(payload, position, is_reserved)
             .filter(|message| is_valid && message.len() <= settings.max_message_bytes);
         if message.is_none() && control.is_none() {
             self.shared.unheld.fetch_add(1, Ordering::Relaxed);

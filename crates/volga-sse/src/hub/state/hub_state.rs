@@ -305,8 +305,9 @@ impl HubState {
         message: Message,
         expected: Position,
     ) -> Result<MessageWithoutId, PublishError> {
-        if message.event_name() == Some(self.settings.gap_event.as_bytes()) {
-            return Err(PublishError::ReservedEvent { name: self.settings.gap_event });
+        let reserved = message.event_name().and_then(|name| self.settings.reserved_event(name));
+        if let Some(name) = reserved {
+            return Err(PublishError::ReservedEvent { name });
         }
         let message = message.without_id(expected)?;
         let (bytes, max) = (message.len(), self.settings.max_message_bytes);

@@ -25,18 +25,31 @@ impl HubState {
         // The shorter one of two prefixes comes first, and includes what the longer one does.
         prefixes.dedup_by(|longer, shorter| longer.starts_with(*shorter));
         for prefix in prefixes {
-            let mut last: Option<Arc<str>> = None;
-            loop {
-                let page =
-                    self.lock_for_step().registry.page(prefix, last.as_deref(), TOPICS_PER_PAGE);
-                page.iter().for_each(&mut visit);
-                match page.last() {
-                    Some(topic) if page.len() == TOPICS_PER_PAGE => {
-                        last = Some(Arc::clone(&topic.name));
-                    }
-                    _ => break,
+            self.walk_names(prefix, &mut visit);
+        }
+    }
+
+    /// Visits every topic whose name begins like this, as [`walk`](Self::walk) does.
+    fn walk_names(&self, prefix: &str, mut visit: impl FnMut(&Arc<Topic>)) {
+        let mut last: Option<Arc<str>> = None;
+        loop {
+            let page = self.lock_for_step().registry.page(prefix, last.as_deref(), TOPICS_PER_PAGE);
+            page.iter().for_each(&mut visit);
+            match page.last() {
+                Some(topic) if page.len() == TOPICS_PER_PAGE => {
+                    last = Some(Arc::clone(&topic.name));
                 }
+                _ => break,
             }
+        }
+    }
+
+    /// Wakes every subscription that sleeps, so that it looks at the state of its node. The caller
+    /// has changed that state. A subscription that begins meanwhile looks at it before it sleeps.
+    pub(crate) fn wake_all_readers(&self) {
+        self.walk_names("", |topic| topic.readers.wake());
+        for pattern in self.patterns.all() {
+            pattern.readers.wake();
         }
     }
 

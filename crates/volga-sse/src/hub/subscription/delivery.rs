@@ -16,7 +16,8 @@ pub const GAP_EVENT: &str = crate::codec::field::GAP_EVENT;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Delivery {
     /// A message, in the order of positions. The first one may have only an ID, which gives a new
-    /// client its position.
+    /// client its position. A message without a position is about the node, if you have set
+    /// [`HubBuilder::relay_event`](crate::hub::HubBuilder::relay_event).
     Message(EncodedMessage),
     /// Messages that the subscriber has missed.
     Gap(Gap),

@@ -95,6 +95,9 @@ struct Extras {
     pacer: Option<Pacer>,
     /// It has not started, because it waits for its node.
     waiting: Option<Waiting>,
+    /// The last thing that the client was told of its node: whether the engine is lost. `None` if
+    /// clients are not told.
+    told_lost: Option<bool>,
 }
 
 /// What a subscription has ready for an empty frame.
@@ -125,7 +128,14 @@ impl Subscription {
             waiting,
         } = parts;
         hub.counters.subscribers.fetch_add(1, Ordering::Relaxed);
-        let has_extras = identity.is_some() || !pace.is_zero() || floor > 0 || waiting.is_some();
+        // A client takes its node for one that has its engine.
+        let told_lost =
+            (hub.shared.is_some() && hub.settings.relay_event.is_some()).then_some(false);
+        let has_extras = identity.is_some()
+            || !pace.is_zero()
+            || floor > 0
+            || waiting.is_some()
+            || told_lost.is_some();
         let pacer = (!pace.is_zero()).then(|| Pacer::new(pace));
         let extras = has_extras.then(|| {
             Box::new(Extras {
@@ -134,6 +144,7 @@ impl Subscription {
                 identity,
                 pacer,
                 waiting,
+                told_lost,
                 ..Extras::default()
             })
         });
@@ -254,6 +265,12 @@ impl Subscription {
             if let (None, Some(pacer)) = (end, self.pacer()) {
                 ready!(pacer.poll_open(cx));
             }
+            if end.is_none()
+                && let Some(is_lost) = self.untold_state()
+            {
+                self.pacer().into_iter().for_each(Pacer::note_delivery);
+                return Poll::Ready(Some(self.relay_event(is_lost).into()));
+            }
             if let Some(ready) = next(self) {
                 self.needs_first_id = false;
                 self.pacer().into_iter().for_each(Pacer::note_delivery);
@@ -273,7 +290,8 @@ impl Subscription {
                 return Poll::Ready(Some(self.position_message().into()));
             }
             self.park(cx);
-            if !self.has_news() && self.subscriber.end() == end {
+            let is_told = self.untold_state().is_none();
+            if !self.has_news() && is_told && self.subscriber.end() == end {
                 return Poll::Pending;
             }
         }
@@ -329,6 +347,24 @@ impl Subscription {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Whether the node has lost its engine, if the client is to be told of that and was not.
+    #[inline(always)]
+    fn untold_state(&self) -> Option<bool> {
+        let told_lost = self.extras.as_ref()?.told_lost?;
+        let is_lost = self.hub.shared.as_ref()?.lost_at().is_some();
+        (is_lost != told_lost).then_some(is_lost)
+    }
+
+    /// The event that tells the client whether its node has lost the engine.
+    #[cold]
+    fn relay_event(&mut self, is_lost: bool) -> Delivery {
+        self.extras.get_or_insert_default().told_lost = Some(is_lost);
+        let name = self.hub.settings.relay_event.unwrap_or_default();
+        let state = if is_lost { "lost" } else { "live" };
+        let lines = format!("event: {name}\ndata: {{\"state\":\"{state}\"}}\n\n");
+        Delivery::Message(EncodedMessage::new(lines.into_bytes()))
     }
 
     /// A message that has an ID and nothing else.

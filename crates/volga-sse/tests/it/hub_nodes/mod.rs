@@ -11,6 +11,7 @@ mod epochs;
 mod lost;
 mod presence;
 mod presence_model;
+mod relay_event;
 mod seam;
 mod send;
 mod support;
