@@ -115,8 +115,11 @@ impl DiskLog {
     /// [`Hub::send`] to publish.
     ///
     /// This reads and checks the whole file, and blocks the thread meanwhile. So call it when the
-    /// program starts, before it serves. The file is closed a moment after [`Hub::close`], or after
-    /// the last handle of the hub and the last subscription are dropped.
+    /// program starts, before it serves.
+    ///
+    /// The file is closed a moment after [`Hub::close`], or after the last handle of the hub and
+    /// the last subscription are dropped. A test that opens a log again calls `open` in tokio's
+    /// `spawn_blocking`, because the runtime must drop the last app meanwhile.
     ///
     /// # Errors
     ///

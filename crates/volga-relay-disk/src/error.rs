@@ -10,7 +10,8 @@ use redb::StorageError;
 pub enum DiskLogError {
     /// Another process has the file open, or another hub of this process.
     #[error(
-        "the log `{}` is in use; end the process that has it open, or choose another path",
+        "the log `{}` is in use; end the process that has it open, drop the hub that has it open \
+         in this process, or choose another path",
         path.display()
     )]
     InUse {
