@@ -19,6 +19,9 @@ use crate::{
 const PROGRAMS: &[&str] =
     &["bench-load", "bench-volga", "bench-hyper", "bench-axum", "bench-actix", "bench-limit"];
 
+/// The programs of the rows of several nodes.
+const NODE_PROGRAMS: &[&str] = &["bench-load", "bench-node"];
+
 /// The environment variable by which the laboratory asks a server for worker threads.
 const WORKERS_VARIABLE: &str = "BENCH_WORKERS";
 
@@ -39,7 +42,8 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure>
     let has_workers = args.iter().any(|arg| arg == "--workers");
     let before = revision.map(|revision| build_before(workspace, &revision, has_workers));
     let before = before.transpose()?;
-    for program in PROGRAMS {
+    let programs = if args.iter().any(|arg| arg == "--nodes") { NODE_PROGRAMS } else { PROGRAMS };
+    for program in programs {
         // Each program is built alone, as its user would build it. Built together, all of them
         // would get the features that one of them enables in a library that they share. With the
         // feature `log` of `tracing`, which actix enables, every HTTP/2 frame costs any server half

@@ -12,6 +12,8 @@ pub(crate) struct Args {
     pub(crate) quick: bool,
     /// Run the rows in which clients attack, in place of the others.
     pub(crate) abuse: bool,
+    /// Run the rows of several nodes, in place of the others.
+    pub(crate) nodes: bool,
     /// Fail if a bound of our server does not hold: a pass line that compares with no other server.
     pub(crate) bounds: bool,
     /// Write the attacks as inputs of the fuzz target `http2` into this folder, and run nothing.
@@ -35,12 +37,14 @@ pub(crate) struct Args {
 pub(crate) const HELP: &str = "\
 cargo xtask bench [--quick] [--only ROW,ROW] [--servers NAME,NAME] [--rounds N] [--runs N]
 cargo xtask abuse [--quick] [--bounds] [--only ROW,ROW] [--servers NAME,NAME] [--rounds N]
+cargo xtask bench --nodes [--quick] [--only ROW,ROW] [--rounds N] [--runs N]
 cargo xtask bench --against REVISION [--workers N] [--only ROW,ROW] [--rounds N]
 cargo xtask bench --profile [--only ROW,ROW]
 
   --quick     small sizes and one round: shows that all of it works
   --only      these rows, and no results file
   --abuse     the rows in which clients attack, in place of the others: `cargo xtask abuse`
+  --nodes     the rows of several nodes with a real Redis, in place of the others
   --bounds    fail if a bound of volga does not hold, such as that of its memory
   --servers   these servers, and no results file
   --rounds    so many rounds, 5 by default
@@ -66,6 +70,7 @@ impl Args {
             match arg.as_str() {
                 "--quick" => parsed.quick = true,
                 "--abuse" => parsed.abuse = true,
+                "--nodes" => parsed.nodes = true,
                 "--bounds" => parsed.bounds = true,
                 "--write-corpus" => parsed.corpus = Some(value()?.into()),
                 "--only" => {
@@ -127,13 +132,14 @@ mod tests {
     fn each_option_is_understood() {
         assert_eq!(parse("").expect("nothing"), Args::default());
         let all = parse(
-            "--quick --only idle,churn --rounds 3 --runs 2 --servers volga,limit --profile --abuse \
+            "--quick --only idle,churn --rounds 3 --runs 2 --servers volga,limit --profile --abuse --nodes \
              --bounds --write-corpus target/corpus \
              --workers 2 --before target/bench-volga",
         );
         let expected = Args {
             quick: true,
             abuse: true,
+            nodes: true,
             bounds: true,
             corpus: Some("target/corpus".into()),
             only: vec!["idle".into(), "churn".into()],

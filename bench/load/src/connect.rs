@@ -1,12 +1,14 @@
 //! Opens connections from many addresses of this machine, so that ports do not run out.
 
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
 };
 
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
+
+use crate::{failure::Failure, streams::PATIENCE, wire::Response};
 
 /// How many source addresses there are. Each has about 28,000 ports, and a used port stays taken
 /// for a minute.
@@ -55,10 +57,36 @@ fn from_source(number: usize) -> io::Result<Socket> {
 
 /// A GET request for the path.
 pub(crate) fn get(path: &str) -> Vec<u8> {
+    get_with(path, "")
+}
+
+/// Sends a GET request on a connection of its own, and returns the content of the response.
+pub(crate) fn fetch(server: SocketAddr, path: &str) -> Result<Vec<u8>, Failure> {
+    let mut socket = connect(server, 0)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.write_all(&get(path))?;
+    let mut response = Response::new();
+    let mut content = Vec::new();
+    let mut buffer = [0; 4096];
+    while !response.is_complete() {
+        let read = socket.read(&mut buffer)?;
+        if read == 0 {
+            return Err(Failure::new("the server closed a connection"));
+        }
+        response.feed(&buffer[..read], |bytes| {
+            content.extend_from_slice(bytes);
+            Ok(())
+        })?;
+    }
+    Ok(content)
+}
+
+/// A GET request for the path with more header lines, each with its end.
+pub(crate) fn get_with(path: &str, lines: &str) -> Vec<u8> {
     let accept = if path.starts_with("/events") || path.starts_with("/firehose") {
         "text/event-stream"
     } else {
         "*/*"
     };
-    format!("GET {path} HTTP/1.1\r\nhost: bench\r\naccept: {accept}\r\n\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nhost: bench\r\naccept: {accept}\r\n{lines}\r\n").into_bytes()
 }

@@ -2,7 +2,10 @@
 
 use std::{fs, process::Command};
 
-use crate::peer::{PEERS, Peer, Places};
+use crate::{
+    engine,
+    peer::{PEERS, Peer, Places},
+};
 
 /// The crates whose versions matter to the figures.
 const CRATES: &[&str] = &[
@@ -12,6 +15,7 @@ const CRATES: &[&str] = &[
     "axum",
     "h2",
     "hyper",
+    "redis",
     "rustls",
     "tokio",
     "tokio-rustls",
@@ -28,6 +32,7 @@ pub(crate) fn describe(places: &Places, command: &str, cores: (usize, usize)) ->
         .iter()
         .map(|name| format!("{name} {}", locked_versions(&lock, name).join(" and ")))
         .chain(PEERS.iter().filter_map(Peer::version))
+        .chain(engine::version())
         .collect();
     format!(
         "command   {command}\nmachine   {}, {} cores: load on {}, server on {}\nbusy      {} threads wanted a core in the minute before; for good figures the machine must do nothing else\nkernel    {}\ncompiler  {}\nrevision  {}\npeers     {}\n",

@@ -4,8 +4,9 @@
 //! The pure modules are `wire` (turns bytes into events), `deliveries` (checks that each message
 //! arrives once and in order), `stats`, `figure`, `results`, `table`, `chart`, `layers` and `args`.
 //! The others act: `server` and `launch` start processes; `tls` connects to them over TLS;
-//! `streams`, `http2`, `publisher` and `abuse` make load; `meter` reads `/proc`; `windows` and
-//! `rows` combine these; `rounds` and `profile` run the rows.
+//! `engine` starts Redis and the nodes that share it; `streams`, `http2`, `publisher` and `abuse`
+//! make load; `meter` reads `/proc`; `windows` and `rows` combine these; `rounds` and `profile` run
+//! the rows.
 
 mod abuse;
 mod args;
@@ -13,6 +14,7 @@ mod chart;
 mod clock;
 mod connect;
 mod deliveries;
+mod engine;
 mod failure;
 mod figure;
 mod http2;
@@ -127,6 +129,11 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
         if args.abuse {
             fs::write(folder.join("abuse.txt"), &text)?;
             println!("\nwritten to bench/results/abuse.txt");
+            return rounds::check(&results);
+        }
+        if args.nodes {
+            fs::write(folder.join("nodes.txt"), &text)?;
+            println!("\nwritten to bench/results/nodes.txt");
             return rounds::check(&results);
         }
         fs::write(folder.join("servers.txt"), &text)?;

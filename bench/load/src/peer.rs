@@ -26,6 +26,8 @@ pub(crate) struct Peer {
     pub(crate) web_sockets: bool,
     /// Whether it has a listener with TLS.
     pub(crate) tls: bool,
+    /// Whether it has a program for the rows of several nodes.
+    pub(crate) nodes: bool,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,7 @@ pub(crate) const PEERS: &[Peer] = &[
         collects: true,
         web_sockets: true,
         tls: true,
+        nodes: true,
     },
     Peer {
         name: BEFORE,
@@ -59,6 +62,7 @@ pub(crate) const PEERS: &[Peer] = &[
         collects: true,
         web_sockets: true,
         tls: true,
+        nodes: false,
     },
     Peer {
         name: "hyper",
@@ -69,6 +73,7 @@ pub(crate) const PEERS: &[Peer] = &[
         collects: true,
         web_sockets: false,
         tls: true,
+        nodes: false,
     },
     Peer {
         name: "axum",
@@ -79,6 +84,7 @@ pub(crate) const PEERS: &[Peer] = &[
         collects: true,
         web_sockets: true,
         tls: false,
+        nodes: false,
     },
     Peer {
         name: "actix",
@@ -89,6 +95,7 @@ pub(crate) const PEERS: &[Peer] = &[
         collects: false,
         web_sockets: true,
         tls: false,
+        nodes: false,
     },
     Peer {
         name: "nchan",
@@ -99,6 +106,7 @@ pub(crate) const PEERS: &[Peer] = &[
         collects: false,
         web_sockets: false,
         tls: true,
+        nodes: false,
     },
     Peer {
         name: "better-sse",
@@ -109,6 +117,7 @@ pub(crate) const PEERS: &[Peer] = &[
         collects: false,
         web_sockets: false,
         tls: false,
+        nodes: false,
     },
     Peer {
         name: LIMIT,
@@ -119,6 +128,7 @@ pub(crate) const PEERS: &[Peer] = &[
         collects: false,
         web_sockets: false,
         tls: false,
+        nodes: false,
     },
 ];
 

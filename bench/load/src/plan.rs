@@ -26,6 +26,18 @@ pub(crate) struct Plan {
     pub(crate) burst_bodies: usize,
     /// How long each attack lasts.
     pub(crate) attack: Duration,
+    /// How many messages are published at a pace, from one node to another.
+    pub(crate) paced: usize,
+    /// The number of streams of each node, when the numbers of nodes are compared.
+    pub(crate) node_streams: usize,
+    /// How often a client resumes on another node.
+    pub(crate) resumes: usize,
+    /// How many clients lose their node at once.
+    pub(crate) storm: usize,
+    /// The number of entries in the log that a new node reads.
+    pub(crate) log: u64,
+    /// The smaller and the larger number of topics, between which the slope is measured.
+    pub(crate) topics: (u64, u64),
 }
 
 /// How many messages are on their way at once in a burst.
@@ -47,6 +59,12 @@ impl Plan {
         drain: 10_000,
         burst_bodies: 400,
         attack: Duration::from_millis(1_500),
+        paced: 2_000,
+        node_streams: 1_000,
+        resumes: 50,
+        storm: 5_000,
+        log: 100_000,
+        topics: (20_000, 120_000),
     };
 
     pub(crate) const QUICK: Self = Self {
@@ -60,5 +78,11 @@ impl Plan {
         drain: 1_000,
         burst_bodies: 40,
         attack: Duration::from_millis(400),
+        paced: 100,
+        node_streams: 50,
+        resumes: 5,
+        storm: 300,
+        log: 5_000,
+        topics: (1_000, 6_000),
     };
 }

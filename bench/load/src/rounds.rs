@@ -7,7 +7,7 @@ use crate::{
     peer::{LIMIT, OURS, PEERS, Peer, Places},
     plan::Plan,
     results::{RowResult, ServerResult},
-    rows::{self, ABUSE, Against, ROWS, Row, Unit},
+    rows::{self, ABUSE, Against, NODES, ROWS, Row, Unit},
     server::{Seat, Server},
 };
 
@@ -21,6 +21,10 @@ pub(crate) fn servers(
     let mut skipped = Vec::new();
     for peer in PEERS {
         if !args.servers.is_empty() && !args.servers.iter().any(|name| name == peer.name) {
+            continue;
+        }
+        // Only ours has nodes.
+        if args.nodes && !peer.nodes {
             continue;
         }
         // Few servers survive all attacks, and the aim of the rows is a comparison with hyper.
@@ -43,7 +47,12 @@ pub(crate) fn rows(args: &Args) -> Vec<&'static Row> {
     if !args.only.is_empty() {
         return rows::all().filter(|row| args.only.iter().any(|name| name == row.name)).collect();
     }
-    if args.abuse { ABUSE.iter().collect() } else { ROWS.iter().collect() }
+    let group = match (args.abuse, args.nodes) {
+        (true, _) => ABUSE,
+        (false, true) => NODES,
+        (false, false) => ROWS,
+    };
+    group.iter().collect()
 }
 
 /// Runs all rounds of one row. A server that has failed does not run again.
@@ -74,7 +83,7 @@ pub(crate) fn run(
                 continue;
             }
             eprintln!("{}: round {round} of {}: {}", row.name, plan.rounds, peer.name);
-            let values = Server::start(peer, places, seat, row.needs_tls())
+            let values = Server::start(peer, places, seat, row.extra())
                 .and_then(|mut server| (row.run)(&mut server, plan));
             result.rounds.push(values);
         }

@@ -1,10 +1,11 @@
 //! A running server, from its first response to its end.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     thread,
@@ -14,6 +15,8 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
+    connect,
+    engine::Engine,
     failure::Failure,
     launch, meter,
     peer::{Peer, Places},
@@ -59,46 +62,103 @@ impl Seat {
     }
 }
 
+/// What a server needs beside its program.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Extra {
+    Nothing,
+    /// A second listener, which speaks TLS.
+    Tls,
+    /// An engine that it shares with other nodes.
+    Engine,
+}
+
+/// A program to start, whose address is known already.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) name: String,
+    /// The program and its arguments.
+    pub(crate) command: Vec<OsString>,
+    pub(crate) variables: Vec<(&'static str, OsString)>,
+    pub(crate) probe: Probe,
+}
+
+/// The response for which the start of a server waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Probe {
+    /// Any response shows that it runs.
+    Runs,
+    /// A node first reads what the engine holds.
+    Ready,
+}
+
 /// It is killed when this value is dropped. If the laboratory dies, the kernel kills it.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
+    probe: Probe,
     tls: Option<TlsListener>,
+    /// It is dropped after the server was killed.
+    engine: Option<Engine>,
     errors: PathBuf,
 }
 
 impl Server {
-    /// Starts the server on a core of its own and waits until it responds. `with_tls` gives it a
-    /// second listener, which speaks TLS.
+    /// Starts the server on a core of its own and waits until it responds.
     pub(crate) fn start(
         peer: &Peer,
         places: &Places,
         seat: Seat,
-        with_tls: bool,
+        extra: Extra,
     ) -> Result<Self, Failure> {
+        if extra == Extra::Engine {
+            let engine = Engine::start(places, seat)?;
+            let mut node = engine.start_node()?;
+            node.engine = Some(engine);
+            return Ok(node);
+        }
         let address = free_address()?;
+        let has_tls = extra == Extra::Tls;
         let tls =
-            with_tls.then(|| TlsListener::new(free_address()?, &places.scratch)).transpose()?;
-        let tls_variables = tls.iter().flat_map(|tls| {
+            has_tls.then(|| TlsListener::new(free_address()?, &places.scratch)).transpose()?;
+        let variables = tls.iter().flat_map(|tls| {
             [
                 (TLS_PORT, tls.address.port().to_string().into()),
                 (TLS_CERTIFICATE, tls.certificate.clone().into_os_string()),
                 (TLS_KEY, tls.key.clone().into_os_string()),
             ]
         });
-        let errors = places.scratch.join(format!("{}.stderr", peer.name));
+        let program = Program {
+            name: peer.name.to_owned(),
+            command: peer.command(places, address.port(), tls.as_ref())?,
+            variables: variables.collect(),
+            probe: Probe::Runs,
+        };
+        let mut server = Self::start_program(program, address, &places.scratch, seat)?;
+        server.tls = tls;
+        Ok(server)
+    }
+
+    /// Starts a program that will listen on this address, and waits until it responds.
+    pub(crate) fn start_program(
+        program: Program,
+        address: SocketAddr,
+        scratch: &Path,
+        seat: Seat,
+    ) -> Result<Self, Failure> {
+        let Program { name, command, variables, probe } = program;
+        let errors = scratch.join(format!("{name}.stderr"));
         let workers = seat.workers.map(|workers| (WORKERS, workers.to_string()));
         let child = Command::new(std::env::current_exe()?)
             .args(["launch", &seat.core_argument()])
-            .args(peer.command(places, address.port(), tls.as_ref())?)
+            .args(command)
             .envs(workers)
-            .envs(tls_variables)
+            .envs(variables)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&errors)?)
             .spawn()?;
-        let mut server = Self { child, address, tls, errors };
+        let mut server = Self { child, address, probe, tls: None, engine: None, errors };
         let begin = Instant::now();
         while !server.answers() {
             if let Some(status) = server.exited()? {
@@ -113,7 +173,7 @@ impl Server {
                     server.last_words()
                 )));
             }
-            thread::sleep(Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(2));
         }
         Ok(server)
     }
@@ -129,6 +189,22 @@ impl Server {
     /// Fails if the server was started without it.
     pub(crate) fn tls(&self) -> Result<&TlsListener, Failure> {
         self.tls.as_ref().ok_or_else(|| Failure::new("the row does not say that it needs TLS"))
+    }
+
+    /// The engine behind this node.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server was started without it.
+    pub(crate) fn engine(&self) -> Result<&Engine, Failure> {
+        self.engine.as_ref().ok_or_else(|| Failure::new("the row does not say that it needs nodes"))
+    }
+
+    /// Ends the server at once, as `kill -9` does. Its engine goes on.
+    pub(crate) fn kill(&mut self) -> Result<(), Failure> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     pub(crate) fn cpu(&self) -> Result<u64, Failure> {
@@ -174,7 +250,11 @@ impl Server {
         let ask = || {
             let mut socket = TcpStream::connect(self.address)?;
             socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-            socket.write_all(b"GET /plaintext HTTP/1.1\r\nhost: bench\r\n\r\n")?;
+            let path = match self.probe {
+                Probe::Runs => "/plaintext",
+                Probe::Ready => "/ready",
+            };
+            socket.write_all(&connect::get(path))?;
             let mut status = [0; 12];
             socket.read_exact(&mut status)?;
             Ok::<_, std::io::Error>(&status == b"HTTP/1.1 200")
@@ -196,7 +276,7 @@ impl Drop for Server {
 ///
 /// Its port is not one of those that the system gives to clients. Otherwise a client could get this
 /// port, and could even connect to itself.
-fn free_address() -> Result<SocketAddr, Failure> {
+pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Laboratories that run at the same time begin at different ports.
     let begin = (std::process::id() % PORTS) as u16;

@@ -27,7 +27,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Streams in the order in which they were opened: event streams, or WebSockets.
 pub(crate) struct Streams<'a> {
-    server: SocketAddr,
+    /// The streams go to these in turns.
+    servers: Vec<SocketAddr>,
     /// The server's listener with TLS, if the streams go over TLS.
     tls: Option<&'a TlsListener>,
     new_decoder: fn() -> Decoder,
@@ -66,6 +67,18 @@ impl<'a> Streams<'a> {
         Self::new(server, connect::get(path), Decoder::events)
     }
 
+    /// Creates an empty set of event streams that go to several nodes in turns.
+    pub(crate) fn of_nodes(servers: Vec<SocketAddr>, path: &str) -> Result<Self, Failure> {
+        let first = *servers.first().ok_or_else(|| Failure::new("no nodes"))?;
+        Ok(Self { servers, ..Self::of(first, path)? })
+    }
+
+    /// Creates an empty set of event streams of clients that return with this ID.
+    pub(crate) fn resuming(server: SocketAddr, path: &str, id: &str) -> Result<Self, Failure> {
+        let request = connect::get_with(path, &format!("last-event-id: {id}\r\n"));
+        Self::new(server, request, Decoder::events)
+    }
+
     /// Creates an empty set of event streams over TLS.
     pub(crate) fn over_tls(listener: &'a TlsListener, path: &str) -> Result<Self, Failure> {
         let streams = Self::of(listener.address, path)?;
@@ -83,7 +96,7 @@ impl<'a> Streams<'a> {
         new_decoder: fn() -> Decoder,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            server,
+            servers: vec![server],
             tls: None,
             new_decoder,
             request,
@@ -124,8 +137,9 @@ impl<'a> Streams<'a> {
 
     /// Connects and sends the request.
     fn ask(&self, number: usize) -> Result<Transport, Failure> {
+        let server = self.servers[number % self.servers.len()];
         let Some(listener) = self.tls else {
-            return Ok(Transport::Plain(connect::ask(self.server, number, &self.request)?));
+            return Ok(Transport::Plain(connect::ask(server, number, &self.request)?));
         };
         let socket = connect::connect(listener.address, number)?;
         socket.set_read_timeout(Some(PATIENCE))?;

@@ -11,8 +11,8 @@ const WINDOWS: usize = 5;
 /// The windows of one round. The server rests between them, so that its CPU time is known to the
 /// nanosecond.
 pub(crate) struct Windows<'a> {
-    server: &'a Server,
-    /// The server's CPU time at the end of the last window.
+    servers: Vec<&'a Server>,
+    /// The servers' CPU time at the end of the last window.
     before: u64,
     begin: Instant,
     load_before: u64,
@@ -31,8 +31,15 @@ struct Window {
 impl<'a> Windows<'a> {
     /// Waits until the server is at rest, and prepares the first window.
     pub(crate) fn of(server: &'a Server) -> Result<Self, Failure> {
-        let before = server.rest()?;
-        Ok(Self { server, before, begin: Instant::now(), load_before: 0, windows: Vec::new() })
+        Self::of_all(vec![server])
+    }
+
+    /// The same for several servers, whose CPU times are added.
+    pub(crate) fn of_all(servers: Vec<&'a Server>) -> Result<Self, Failure> {
+        let begin = Instant::now();
+        let mut windows = Self { servers, before: 0, begin, load_before: 0, windows: Vec::new() };
+        windows.before = windows.rest()?;
+        Ok(windows)
     }
 
     /// Begins the next window. Returns false after the last one.
@@ -46,7 +53,7 @@ impl<'a> Windows<'a> {
     pub(crate) fn end(&mut self, count: u64) -> Result<(), Failure> {
         let time = self.begin.elapsed();
         let load_cpu = meter::cpu(std::process::id())? - self.load_before;
-        let cpu = self.server.rest()?;
+        let cpu = self.rest()?;
         self.windows.push(Window {
             cpu: (cpu - self.before) as f64,
             load_cpu: load_cpu as f64,
@@ -57,7 +64,12 @@ impl<'a> Windows<'a> {
         Ok(())
     }
 
-    /// The server's CPU time for each of them, in nanoseconds.
+    /// Waits until the servers have nothing left to do, and returns their CPU time so far.
+    fn rest(&self) -> Result<u64, Failure> {
+        self.servers.iter().map(|server| server.rest()).sum()
+    }
+
+    /// The servers' CPU time for each of them, in nanoseconds.
     pub(crate) fn cpu(&self) -> f64 {
         self.median(|window| window.cpu / window.count)
     }

@@ -44,17 +44,31 @@ fn one_at_a_time_on(
     publish: &'static str,
 ) -> Result<Vec<f64>, Failure> {
     let work = Work { streams, publish, count: plan.fan_out, outstanding: 1 };
-    let measured = measure(server, work, Pace::Requests, plan.window)?;
+    let measured = measure(&[server], work, Pace::Requests, plan.window)?;
     Ok(vec![measured.cpu, measured.p50, measured.p99])
 }
 
+/// The CPU time of several nodes for one delivery, in nanoseconds. One message at a time is
+/// published through the first node, and each node has this number of streams.
+pub(crate) fn cpu_of_nodes(
+    nodes: &[&Server],
+    streams_of_node: usize,
+    window: Duration,
+) -> Result<f64, Failure> {
+    let addresses = nodes.iter().map(|node| node.address).collect();
+    let streams = Streams::of_nodes(addresses, "/events")?;
+    let count = nodes.len() * streams_of_node;
+    let work = Work { streams, publish: "/publish", count, outstanding: 1 };
+    Ok(measure(nodes, work, Pace::Requests, window)?.cpu)
+}
+
 pub(crate) fn burst(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let measured = measure(server, Work::burst(server, plan)?, Pace::Requests, plan.window)?;
+    let measured = measure(&[server], Work::burst(server, plan)?, Pace::Requests, plan.window)?;
     Ok(vec![measured.rate, measured.cpu, measured.load_cpu, measured.p50, measured.p99])
 }
 
 pub(crate) fn one_request_at_a_time(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let measured = measure(server, Work::burst(server, plan)?, Pace::Responses, plan.window)?;
+    let measured = measure(&[server], Work::burst(server, plan)?, Pace::Responses, plan.window)?;
     Ok(vec![measured.rate, measured.cpu, measured.load_cpu, measured.p50, measured.p99])
 }
 
@@ -99,7 +113,7 @@ struct Measured {
 }
 
 fn measure(
-    server: &Server,
+    servers: &[&Server],
     work: Work<'_>,
     pace: Pace,
     window: Duration,
@@ -107,12 +121,12 @@ fn measure(
     let Work { mut streams, publish, count, outstanding } = work;
     let mut deliveries = Deliveries::new(count, outstanding);
     streams.open(count, &mut deliveries)?;
-    let mut publisher = Publisher::connect(server.address, publish)?;
+    let mut publisher = Publisher::connect(servers[0].address, publish)?;
 
     // This run warms the server up.
     run(&mut streams, &mut publisher, &mut deliveries, pace, window)?;
     deliveries.sample();
-    let mut windows = Windows::of(server)?;
+    let mut windows = Windows::of_all(servers.to_vec())?;
     while windows.begin()? {
         let messages = run(&mut streams, &mut publisher, &mut deliveries, pace, window)?;
         windows.end(messages * count as u64)?;

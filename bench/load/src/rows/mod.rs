@@ -15,6 +15,7 @@ mod fan_out_http2;
 mod firehose;
 mod handshakes;
 mod memory;
+mod nodes;
 mod requests;
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     figure::show,
     peer::Peer,
     plan::{OUTSTANDING, Plan, REQUEST_CONNECTIONS, STREAMS_A_CONNECTION},
-    server::Server,
+    server::{Extra, Server},
 };
 
 /// One kind of work.
@@ -47,6 +48,7 @@ enum Needs {
     Collects,
     WebSockets,
     Tls,
+    Nodes,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,13 +114,18 @@ impl Row {
             Needs::Collects => peer.collects,
             Needs::WebSockets => peer.web_sockets,
             Needs::Tls => peer.tls,
+            Needs::Nodes => peer.nodes,
             Needs::FirehoseHttp2 => peer.http2 && peer.firehose,
         }
     }
 
-    /// Whether the servers get a listener with TLS.
-    pub(crate) fn needs_tls(&self) -> bool {
-        matches!(self.needs, Needs::Tls)
+    /// What the servers get beside their programs.
+    pub(crate) fn extra(&self) -> Extra {
+        match self.needs {
+            Needs::Tls => Extra::Tls,
+            Needs::Nodes => Extra::Engine,
+            _ => Extra::Nothing,
+        }
     }
 }
 
@@ -172,10 +179,12 @@ const SECOND: f64 = 1e9;
 
 /// The rows in which clients attack. They have a command and a results file of their own.
 pub(crate) use abuse::ABUSE;
+/// The rows of several nodes, which have a results file of their own as well.
+pub(crate) use nodes::ROWS as NODES;
 
 /// All rows.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().chain(ABUSE)
+    ROWS.iter().chain(ABUSE).chain(NODES)
 }
 
 /// The rows that measure the cost of a server, in the order of the table.

@@ -123,3 +123,12 @@ pub fn tls() -> Option<Tls> {
         key: file("BENCH_TLS_KEY"),
     })
 }
+
+/// The URL of the engine behind a node.
+///
+/// # Panics
+///
+/// Panics without `BENCH_REDIS`, because only the laboratory starts a node.
+pub fn engine() -> String {
+    env::var("BENCH_REDIS").expect("BENCH_REDIS is the URL of a Redis server")
+}

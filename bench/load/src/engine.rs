@@ -1,0 +1,254 @@
+//! The engine behind nodes: a `redis-server` of the laboratory's own, a client that waits for each
+//! reply, and nodes that share it.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    failure::Failure,
+    launch, meter,
+    peer::Places,
+    server::{Probe, Program, Seat, Server, free_address},
+    streams::PATIENCE,
+};
+
+/// The program of a node, and the environment variable by which it learns the engine's address.
+const NODE: &str = "bench-node";
+const URL: &str = "BENCH_REDIS";
+
+/// For how long a node lets Redis hold back the reply to a read when there is no message. So each
+/// node sends one `XREAD` in this time although nothing happens.
+const READ_BLOCK: Duration = Duration::from_secs(1);
+
+/// It is killed when this value is dropped. If the laboratory dies, the kernel kills it.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    child: Child,
+    address: SocketAddr,
+    programs: PathBuf,
+    scratch: PathBuf,
+    seat: Seat,
+}
+
+impl Engine {
+    /// Starts Redis, which may use every core and stores nothing on the disk. Its nodes get this
+    /// seat.
+    pub(crate) fn start(places: &Places, seat: Seat) -> Result<Self, Failure> {
+        let address = free_address()?;
+        let errors = places.scratch.join("redis.log");
+        let child = Command::new(std::env::current_exe()?)
+            .args(["launch", launch::ANY_CORE, "redis-server", "--bind", "127.0.0.1"])
+            .args(["--port", &address.port().to_string(), "--save", "", "--appendonly", "no"])
+            .arg("--dir")
+            .arg(&places.scratch)
+            .stdin(Stdio::null())
+            .stdout(File::create(&errors)?)
+            .stderr(File::create(&errors)?)
+            .spawn()?;
+        let mut engine = Self {
+            child,
+            address,
+            programs: places.programs.clone(),
+            scratch: places.scratch.clone(),
+            seat,
+        };
+        let begin = Instant::now();
+        while engine.client().and_then(|mut client| client.call(&[b"PING"])).is_err() {
+            let has_ended = engine.child.try_wait()?.is_some();
+            if has_ended || begin.elapsed() > PATIENCE {
+                return Err(Failure::new(
+                    "redis-server does not run: apt-get install redis-server (7 or later)",
+                ));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(engine)
+    }
+
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let socket = TcpStream::connect(self.address)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(Client { reader: BufReader::new(socket), requests: Vec::new() })
+    }
+
+    pub(crate) fn cpu(&self) -> Result<u64, Failure> {
+        meter::cpu(self.child.id())
+    }
+
+    /// Starts a node, and waits until it is ready.
+    pub(crate) fn start_node(&self) -> Result<Server, Failure> {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let address = free_address()?;
+        let program = Program {
+            name: format!("node-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
+            command: vec![self.programs.join(NODE).into(), address.port().to_string().into()],
+            variables: vec![(URL, format!("redis://{}", self.address).into())],
+            probe: Probe::Ready,
+        };
+        Server::start_program(program, address, &self.scratch, self.seat)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Both calls fail only if the process has ended and was waited for already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The version of the engine on this machine, if it is installed.
+pub(crate) fn version() -> Option<String> {
+    let output = Command::new("redis-server").arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text.split(' ').find_map(|word| word.strip_prefix("v="))?;
+    Some(format!("redis-server {version}"))
+}
+
+/// A connection to the engine, on which each call waits for its reply.
+pub(crate) struct Client {
+    reader: BufReader<TcpStream>,
+    requests: Vec<u8>,
+}
+
+impl Client {
+    /// Sends a command, and returns its reply.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the engine refuses the command, or does not reply.
+    pub(crate) fn call(&mut self, words: &[&[u8]]) -> Result<Vec<u8>, Failure> {
+        self.prepare(words)?;
+        self.send()?;
+        self.reply()
+    }
+
+    /// Prepares a command for the next call of [`send`](Self::send).
+    pub(crate) fn prepare(&mut self, words: &[&[u8]]) -> Result<(), Failure> {
+        write!(self.requests, "*{}\r\n", words.len())?;
+        for word in words {
+            write!(self.requests, "${}\r\n", word.len())?;
+            self.requests.extend_from_slice(word);
+            self.requests.extend_from_slice(b"\r\n");
+        }
+        Ok(())
+    }
+
+    /// Sends the commands that were prepared, in one write.
+    pub(crate) fn send(&mut self) -> Result<(), Failure> {
+        self.reader.get_mut().write_all(&self.requests)?;
+        self.requests.clear();
+        Ok(())
+    }
+
+    /// Reads the reply to one command: a text or a number.
+    pub(crate) fn reply(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut line = Vec::new();
+        self.reader.read_until(b'\n', &mut line)?;
+        let text = line.strip_suffix(b"\r\n").unwrap_or(&line).to_vec();
+        let unexpected = || Failure::new(format!("redis: `{}`", text.escape_ascii()));
+        match text.split_first() {
+            Some((b'+' | b':', rest)) => Ok(rest.to_vec()),
+            Some((b'$', rest)) => {
+                let length = std::str::from_utf8(rest).ok().and_then(|text| text.parse().ok());
+                let length: usize = length.ok_or_else(unexpected)?;
+                let mut bytes = vec![0; length + 2];
+                self.reader.read_exact(&mut bytes)?;
+                bytes.truncate(length);
+                Ok(bytes)
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// How many commands of each name the engine has run.
+    pub(crate) fn commands(&mut self) -> Result<Commands, Failure> {
+        let text = self.call(&[b"INFO", b"commandstats"])?;
+        Ok(Commands { counts: counts(&String::from_utf8_lossy(&text)), at: Instant::now() })
+    }
+
+    /// The memory that the engine uses, in bytes.
+    pub(crate) fn memory(&mut self) -> Result<u64, Failure> {
+        let text = self.call(&[b"INFO", b"memory"])?;
+        let text = String::from_utf8_lossy(&text);
+        let bytes = text.lines().find_map(|line| line.strip_prefix("used_memory:")?.parse().ok());
+        bytes.ok_or_else(|| Failure::new("INFO memory has no used_memory"))
+    }
+}
+
+/// The commands that the engine has run up to a moment.
+#[derive(Debug)]
+pub(crate) struct Commands {
+    counts: BTreeMap<String, u64>,
+    at: Instant,
+}
+
+impl Commands {
+    /// How many commands came since then, apart from those of the laboratory and those that so many
+    /// nodes send although nothing happens.
+    pub(crate) fn extra_since(&self, before: &Self, nodes: u64) -> u64 {
+        extra(&before.counts, &self.counts, self.at - before.at, nodes)
+    }
+}
+
+fn extra(
+    before: &BTreeMap<String, u64>,
+    after: &BTreeMap<String, u64>,
+    time: Duration,
+    nodes: u64,
+) -> u64 {
+    let since = |(name, count): (&String, &u64)| {
+        let count = count - before.get(name).unwrap_or(&0);
+        match name.as_str() {
+            "info" => 0,
+            "xread" => {
+                let of_one_node = (time.as_nanos() / READ_BLOCK.as_nanos()) as u64 + 1;
+                count.saturating_sub(nodes * of_one_node)
+            }
+            _ => count,
+        }
+    };
+    after.iter().map(since).sum()
+}
+
+/// The number of calls of each command, in the form of `INFO commandstats`.
+fn counts(text: &str) -> BTreeMap<String, u64> {
+    let of_line = |line: &str| {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        Some((name.to_owned(), rest.split(',').next()?.parse().ok()?))
+    };
+    text.lines().filter_map(of_line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_counted_without_those_that_come_anyway() {
+        let before = counts(
+            "# Commandstats\r\ncmdstat_xread:calls=10,usec=1\r\ncmdstat_info:calls=1,usec=9\r\n",
+        );
+        let after = counts(
+            "cmdstat_xread:calls=16,usec=1\r\ncmdstat_info:calls=2,usec=9\r\ncmdstat_config|get:calls=3,usec=9\r\n",
+        );
+        assert_eq!((before["xread"], after["config|get"]), (10, 3));
+        let extra = |milliseconds, nodes| {
+            extra(&before, &after, Duration::from_millis(milliseconds), nodes)
+        };
+        // Two nodes send at most two reads each within 1.5 seconds.
+        assert_eq!(extra(1_500, 2), 3 + 2);
+        assert_eq!(extra(2_500, 2), 3);
+        assert_eq!(extra(100, 1), 3 + 5);
+    }
+}
