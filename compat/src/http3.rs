@@ -5,6 +5,8 @@
 //! - niquests finds HTTP/3 by `Alt-Svc` only, over TCP. Its cache is told of the server, and the
 //!   other versions are switched off, so that a fault cannot be hidden by HTTP/2.
 //! - curl_cffi has no option for a first try of HTTP/3. It speaks HTTP/3 only.
+//! - aioquic reads what the server sends on a bidirectional stream of WebTransport that aioquic has
+//!   opened as frames of HTTP/3. The script takes the bytes before it does.
 //! - Chromium ignores `Alt-Svc` of a certificate that no authority has signed, so the origin is
 //!   named at its start.
 
@@ -21,18 +23,24 @@ use volga::{
     http::{
         Bytes, HttpRequest,
         sse::{CloseHandle, Hub, Message, Resume, Sse},
+        ws::WebSocket,
     },
     no_content, ok, sse,
     tls::Tls,
 };
 
-use crate::tls::{key_hash, output, program};
+use crate::{
+    sessions,
+    tls::{key_hash, output, program},
+};
 
 const EVENTS: usize = 3;
 
 /// The checks of each client, which it prints one by one.
 const PYTHON: &[(&str, &str, usize)] = &[
     ("aioquic", "aioquic_client.py", 5),
+    ("aioquic with WebTransport", "aioquic_sessions.py", 8),
+    ("aioquic with WebSockets", "aioquic_websocket.py", 4),
     ("niquests", "niquests_client.py", 3),
     ("curl_cffi", "curl_cffi_client.py", 2),
 ];
@@ -143,6 +151,14 @@ async fn start(tls: Tls) -> Result<u16, Box<dyn std::error::Error>> {
         async move {
             let _ = left.wait_for(|now| *now > count).await;
             no_content!()
+        }
+    });
+    sessions::map(&mut app);
+    app.map_ws("/socket", async |mut socket: WebSocket| {
+        while let Some(message) = socket.recv().await {
+            if socket.send(message).await.is_err() {
+                break;
+            }
         }
     });
     let app = app.listen().await?;

@@ -22,6 +22,7 @@ mod program;
 mod proxies;
 mod readers;
 mod server;
+mod sessions;
 mod tls;
 mod tokens;
 mod web;

@@ -17,7 +17,7 @@ pub(crate) const MAX_PUSH_ID: u64 = 0x0d;
 pub(crate) const WEBTRANSPORT_STREAM: u64 = 0x41;
 
 /// The largest header of a frame: its type and its length.
-const HEADER_MAX: usize = 16;
+pub(crate) const HEADER_MAX: usize = 16;
 
 /// Appends the header of a frame with this many bytes of payload.
 pub(crate) fn write_header(kind: u64, length: usize, out: &mut Vec<u8>) {

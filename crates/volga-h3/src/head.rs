@@ -48,20 +48,21 @@ pub(crate) fn decode_trailers(section: &[u8]) -> Result<HeaderMap, HeadError> {
     Ok(head.fields)
 }
 
-/// The protocol of an extended CONNECT (RFC 9220). It is an extension of the head.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum ConnectProtocol {
-    WebTransport,
-    Other,
-}
+/// The protocol of an extended CONNECT (RFC 9220), such as `websocket`. It is an extension of the
+/// head.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ConnectProtocol(pub(crate) HeaderValue);
 
 impl ConnectProtocol {
-    fn from_name(name: &[u8]) -> Self {
-        match name {
-            // The second name is that of the newer drafts.
-            b"webtransport" | b"webtransport-h3" => Self::WebTransport,
-            _ => Self::Other,
-        }
+    fn from_name(name: &[u8]) -> Option<Self> {
+        // The name is a token (RFC 9110, section 5.6.2), as the name of a field is.
+        let is_token = HeaderName::from_bytes(name).is_ok();
+        is_token.then(|| HeaderValue::from_bytes(name).ok())?.map(Self)
+    }
+
+    pub(crate) fn is_webtransport(&self) -> bool {
+        // The second name is that of the newer drafts.
+        matches!(self.0.as_bytes(), b"webtransport" | b"webtransport-h3")
     }
 }
 
@@ -115,7 +116,7 @@ impl HeadBuilder {
             b":path" if value.first() == Some(&b'/') || value == b"*" => {
                 set(&mut self.path, PathAndQuery::from_maybe_shared(text()).ok()?)
             }
-            b":protocol" => set(&mut self.protocol, ConnectProtocol::from_name(value)),
+            b":protocol" => set(&mut self.protocol, ConnectProtocol::from_name(value)?),
             _ => None,
         }
     }
@@ -293,7 +294,17 @@ mod tests {
         let mut extended = GET.to_vec();
         extended[0].1 = "CONNECT";
         extended.push((":protocol", "websocket"));
-        assert!(head(&extended).is_ok());
+        let parts = head(&extended).expect("valid");
+        let protocol = parts.extensions.get::<ConnectProtocol>().expect("a protocol");
+        assert_eq!(
+            (protocol.0.to_str().ok(), protocol.is_webtransport()),
+            (Some("websocket"), false)
+        );
+        for malformed in ["", "web socket", "a, b"] {
+            let mut fields = extended.clone();
+            fields[4].1 = malformed;
+            assert_eq!(head(&fields).err(), Some(HeadError::Malformed), "{malformed:?}");
+        }
         extended[0].1 = "GET";
         assert!(head(&extended).is_err());
     }

@@ -47,8 +47,11 @@
 //! [`Http3Server::webtransport`] accepts WebTransport sessions beside requests; see
 //! [`WebTransportOffer`].
 //!
-//! Not supported: WebSockets over HTTP/3 (they use HTTP/1.1 or HTTP/2), server push, and requests
-//! in the first flight (0-RTT).
+//! A service accepts an extended CONNECT, such as that of a WebSocket (RFC 9220), by the
+//! [`TunnelOffer`](volga_http::TunnelOffer) among the extensions of the request, as it does over
+//! HTTP/2.
+//!
+//! Not supported: server push, and requests in the first flight (0-RTT).
 //!
 //! | module | idea |
 //! |---|---|
@@ -60,6 +63,7 @@
 //! | `request` | one request: its handler and its response |
 //! | `request_stream`, `request_body` | the receiving half of a request |
 //! | `response_stream` | the sending half |
+//! | `tunnel` | a request as a byte stream, after an extended CONNECT |
 //! | `guarded` | the halves of a stream, which end with a code when they are dropped |
 //! | `webtransport` | sessions, their streams and datagrams |
 //! | `head` | the head of a request, from its fields (pure) |
@@ -86,6 +90,7 @@ mod server;
 mod settings;
 mod shared_connection;
 mod streams;
+mod tunnel;
 mod varint;
 mod webtransport;
 

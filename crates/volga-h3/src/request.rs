@@ -13,8 +13,8 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
-use volga_http::protocol::{check_request, complete_response};
-use volga_http::{HttpService, RequestBody};
+use volga_http::protocol::{accepted_tunnel, check_request, complete_response};
+use volga_http::{HttpService, RequestBody, TunnelOffer};
 
 use crate::code::Code;
 use crate::head::ConnectProtocol;
@@ -22,6 +22,7 @@ use crate::request_body::{Http3Body, UnreadRest};
 use crate::request_stream::{ReadFault, RequestStream, StreamStart};
 use crate::response_stream::{ResponseStream, SendFault};
 use crate::shared_connection::SharedConnection;
+use crate::tunnel::H3Tunnel;
 use crate::webtransport;
 use crate::webtransport::arrivals::ArrivedStream;
 use crate::webtransport::handshake::{AcceptedSession, WebTransportOffer};
@@ -68,21 +69,22 @@ pub(crate) async fn serve<S: HttpService>(
         Ok(StreamStart::Session(id)) => return deliver(id, respond, request, &shared).await,
         Err(fault) => return refuse(fault, respond, request, &shared).await,
     };
-    let sessions = shared.sessions.as_ref();
-    let is_session = head.extensions.remove() == Some(ConnectProtocol::WebTransport);
-    // The server is no proxy, and has told clients which protocols it knows for CONNECT.
-    let checked = match head.method {
-        Method::CONNECT if !is_session || sessions.is_none() => Err(StatusCode::NOT_IMPLEMENTED),
+    let protocol = head.extensions.remove::<ConnectProtocol>();
+    let checked = match protocol {
+        // An ordinary CONNECT asks for a proxy.
+        None if head.method == Method::CONNECT => Err(StatusCode::NOT_IMPLEMENTED),
         _ => check_request(&mut head),
     };
-    if let Some(sessions) = sessions
-        && checked.is_ok()
-        && head.method == Method::CONNECT
-    {
-        return serve_session(head, respond, request, service, sessions, &shared).await;
-    }
     if let Err(status) = checked {
         return send_status(status, respond, &shared).await;
+    }
+    if let Some(protocol) = protocol {
+        return match &shared.sessions {
+            Some(sessions) if protocol.is_webtransport() => {
+                serve_session(head, respond, request, service, sessions, &shared).await
+            }
+            _ => serve_tunnel(protocol, head, respond, request, service, &shared).await,
+        };
     }
     let Ok(length) = announced_length(&head) else {
         return send_status(StatusCode::BAD_REQUEST, respond, &shared).await;
@@ -190,6 +192,60 @@ async fn serve_session<S: HttpService>(
                 return send_status(StatusCode::INTERNAL_SERVER_ERROR, respond, shared).await;
             }
         }
+    }
+    RequestEnd::Responded
+}
+
+/// Serves an extended CONNECT, and its tunnel to the end.
+async fn serve_tunnel<S: HttpService>(
+    protocol: ConnectProtocol,
+    mut head: Parts,
+    mut respond: ResponseStream,
+    request: RequestStream,
+    service: S,
+    shared: &Arc<SharedConnection>,
+) -> RequestEnd {
+    head.extensions.insert(TunnelOffer::connect(protocol.0));
+    let mut stopped = pin!(respond.stopped());
+    let called = tokio::select! {
+        biased;
+        called = call(service, Request::from_parts(head, RequestBody::empty())) => called,
+        () = &mut stopped => return RequestEnd::Abandoned,
+    };
+    let Ok(response) = called else {
+        return send_status(StatusCode::INTERNAL_SERVER_ERROR, respond, shared).await;
+    };
+    let Some(run) = accepted_tunnel(&response) else {
+        let sent = send(response, &Method::CONNECT, &mut respond, stopped, shared).await;
+        if let Err(ServicePanic) = sent {
+            return send_status(StatusCode::INTERNAL_SERVER_ERROR, respond, shared).await;
+        }
+        return RequestEnd::Responded;
+    };
+    // The body is empty, but holds what belongs to the request until the tunnel ends.
+    let (mut head, _body) = response.into_parts();
+    complete_response(&mut head, &Method::CONNECT, None);
+    // A stream of bytes has no length (RFC 9110, section 9.3.6).
+    head.headers.remove(CONTENT_LENGTH);
+    if respond.send_head(head.status, &head.headers, shared).await.is_err() {
+        respond.reset(Code::REQUEST_CANCELLED);
+        return RequestEnd::Responded;
+    }
+    let given_up = respond.given_up();
+    let (tunnel, finished) = H3Tunnel::new(request, respond, Arc::clone(shared));
+    let running = async {
+        let called = catch_unwind(AssertUnwindSafe(|| run(shared.waits.tunnel(tunnel))));
+        let Ok(mut running) = called else { return };
+        // A panic ends the tunnel. The panic hook has reported it.
+        let _ = poll_fn(|cx| catch_panic(|| running.as_mut().poll(cx))).await;
+    };
+    tokio::select! {
+        biased;
+        () = running => {}
+        () = given_up => {}
+    }
+    if let Ok(respond) = finished.await {
+        respond.arrived(shared).await;
     }
     RequestEnd::Responded
 }

@@ -51,6 +51,17 @@ impl ResponseStream {
         async { drop(stopped.await) }
     }
 
+    /// Waits until the client wants no more of the response, or the connection is lost. When
+    /// everything has arrived, this waits for ever.
+    pub(crate) fn given_up(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stopped = self.stream.stopped();
+        async {
+            if let Ok(None) = stopped.await {
+                std::future::pending().await
+            }
+        }
+    }
+
     /// Waits until a first byte could be sent, so that a body is polled only when its data has a
     /// place to go.
     pub(crate) async fn room(&mut self, shared: &SharedConnection) -> Result<(), SendFault> {
@@ -129,9 +140,13 @@ impl ResponseStream {
     ///
     /// Otherwise the drain could close the connection while the end of a response is on its way.
     pub(crate) async fn finish(&mut self, shared: &SharedConnection) {
-        if self.stream.finish().is_err() {
-            return;
+        if self.stream.finish().is_ok() {
+            self.arrived(shared).await;
         }
+    }
+
+    /// Waits until the client has received everything of a response that is over.
+    pub(crate) async fn arrived(&self, shared: &SharedConnection) {
         let mut arrived = std::pin::pin!(self.stopped());
         let mut acknowledged = shared.quic.stats().frame_rx.acks;
         loop {
@@ -162,6 +177,11 @@ impl ResponseStream {
     /// Ends the response early.
     pub(crate) fn reset(&mut self, code: Code) {
         self.stream.reset(code);
+    }
+
+    /// The stream itself, for a writer of frames.
+    pub(crate) fn stream(&mut self) -> &mut GuardedSend {
+        &mut self.stream
     }
 
     /// The stream without its frames.

@@ -6,6 +6,8 @@ use crate::limits::{MAX_HEAD_BYTES, SETTINGS_MAX};
 use crate::varint;
 
 const MAX_FIELD_SECTION_SIZE: u64 = 0x06;
+/// Clients may send an extended CONNECT, such as for a WebSocket (RFC 9220, section 3).
+const ENABLE_CONNECT_PROTOCOL: u64 = 0x08;
 /// A setting that has no meaning, so that clients do not forget to ignore those (RFC 9114, section
 /// 7.2.4.1).
 const RESERVED: u64 = 0x1f * 7 + 0x21;
@@ -16,13 +18,17 @@ const RESERVED: u64 = 0x1f * 7 + 0x21;
 /// sessions of draft 13, and newer clients for the setting of draft 15. From draft 13 on, more than
 /// one session at a time would need capsules for flow control, so those clients may open one. The
 /// first number for `H3_DATAGRAM` is that of RFC 9297, and the second one that of its draft 04.
-const WEBTRANSPORT: [(u64, u64); 6] =
-    [(0x08, 1), (0x33, 1), (0xff_d277, 1), (0x2b60_3742, 1), (0x14e9_cd29, 1), (0x2c7c_f000, 1)];
+const WEBTRANSPORT: [(u64, u64); 5] =
+    [(0x33, 1), (0xff_d277, 1), (0x2b60_3742, 1), (0x14e9_cd29, 1), (0x2c7c_f000, 1)];
 
 /// The beginning of the server's control stream: its type and the SETTINGS frame.
 pub(crate) fn control_stream_head(has_webtransport: bool) -> Vec<u8> {
     let mut payload = Vec::new();
-    let settings = [(MAX_FIELD_SECTION_SIZE, u64::from(MAX_HEAD_BYTES)), (RESERVED, 0)];
+    let settings = [
+        (MAX_FIELD_SECTION_SIZE, u64::from(MAX_HEAD_BYTES)),
+        (ENABLE_CONNECT_PROTOCOL, 1),
+        (RESERVED, 0),
+    ];
     let webtransport = WEBTRANSPORT.into_iter().filter(|_| has_webtransport);
     for (setting, value) in settings.into_iter().chain(webtransport) {
         varint::write(setting, &mut payload);

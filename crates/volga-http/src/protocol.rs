@@ -18,11 +18,14 @@ use crate::drain::handle::Drain;
 use crate::exchange::body_timer::BodyTimer;
 use crate::exchange::date::date;
 use crate::exchange::request_body_error::RequestBodyError;
+use crate::exchange::tunnel::TunnelStream;
 use crate::exchange::{request_fields, response_fields};
+use crate::io::byte_stream::ByteStream;
 use crate::listen::admission::{Admission, AdmissionPermit, ConnectionBounds};
 use crate::listen::counts::{ConnectionCounts, ServerCounts};
 
 pub use crate::exchange::reset_budget::{BudgetError, ResetBudget};
+pub use crate::exchange::tunnel::{TunnelFn, TunnelFuture, accepted_tunnel};
 
 /// The settings of a [`Server`](crate::Server), for a server of another protocol.
 /// [`Server::settings`](crate::Server::settings) returns them.
@@ -139,6 +142,14 @@ impl ClientWaits {
     /// A wait for a client that accepts no byte of a response.
     pub fn write(&self) -> ClientTimer {
         ClientTimer(Box::pin(self.timeouts.write_timer()))
+    }
+
+    /// A tunnel over this stream, for the function of [`accepted_tunnel`]. It has the drain of the
+    /// server, and its limit for idle tunnels. The stream itself must limit how long a write may
+    /// wait, with [`write`](Self::write).
+    pub fn tunnel(&self, stream: impl ByteStream) -> TunnelStream {
+        let idle_timeout = self.settings.tunnel_idle_timeout;
+        TunnelStream::new(stream, self.timeouts.drain().clone(), idle_timeout)
     }
 
     /// The waits for the body of one request.

@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455, section 4; RFC 8441, section 5). Pure.
+//! The opening handshake (RFC 6455, section 4; RFC 8441, section 5; RFC 9220, section 3). Pure.
 
 use data_encoding::BASE64;
 use http::header::{
@@ -44,7 +44,7 @@ pub struct Handshake {
 
 impl Handshake {
     /// Checks the head of a request. `connect_protocol` is the pseudo-header field `:protocol` of
-    /// an extended CONNECT on HTTP/2, and `None` for any other request.
+    /// an extended CONNECT on HTTP/2 or HTTP/3, and `None` for any other request.
     ///
     /// # Errors
     ///
@@ -102,8 +102,8 @@ impl Handshake {
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum HandshakeError {
-    /// The request is an ordinary one. Status 426 on HTTP/1.1; on HTTP/2, which has no upgrade, it
-    /// is 400.
+    /// The request is an ordinary one. Status 426 on HTTP/1.1; on HTTP/2 and HTTP/3, which have no
+    /// upgrade, it is 400.
     #[error(
         "this path opens a WebSocket: send a WebSocket handshake, for example by `new WebSocket(url)`"
     )]
@@ -111,8 +111,11 @@ pub enum HandshakeError {
         /// The protocol of the request.
         version: Version,
     },
+    /// The extended CONNECT is for another protocol. Status 501 (RFC 9220, section 3).
+    #[error("this path opens a WebSocket: the field `:protocol` must be `websocket`")]
+    OtherProtocol,
     /// The client speaks another version of the protocol than 13. Status 426 on HTTP/1.1 and 400 on
-    /// HTTP/2, with `sec-websocket-version: 13`.
+    /// HTTP/2 and HTTP/3, with `sec-websocket-version: 13`.
     #[error("the header `sec-websocket-version` must be 13")]
     Version {
         /// The protocol of the request.
@@ -149,6 +152,7 @@ impl HandshakeError {
             {
                 StatusCode::UPGRADE_REQUIRED
             }
+            Self::OtherProtocol => StatusCode::NOT_IMPLEMENTED,
             Self::Origin { .. } => StatusCode::FORBIDDEN,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -208,10 +212,13 @@ fn check_upgrade(head: &Parts) -> Result<HeaderValue, HandshakeError> {
     HeaderValue::try_from(accept).map_err(|_| HandshakeError::Key)
 }
 
-/// Checks an extended CONNECT on HTTP/2 (RFC 8441). It has no key.
+/// Checks an extended CONNECT on HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220). It has no key.
 fn check_connect(head: &Parts, protocol: &str) -> Result<(), HandshakeError> {
-    if head.method != Method::CONNECT || !protocol.eq_ignore_ascii_case("websocket") {
-        return Err(HandshakeError::NotWebSocket { version: Version::HTTP_2 });
+    if head.method != Method::CONNECT {
+        return Err(HandshakeError::NotWebSocket { version: head.version });
+    }
+    if !protocol.eq_ignore_ascii_case("websocket") {
+        return Err(HandshakeError::OtherProtocol);
     }
     check_version(head)
 }
@@ -408,7 +415,7 @@ mod tests {
         let good = [("sec-websocket-version", "13")];
         let accepted = check(Method::CONNECT, "websocket", &good);
         assert!(accepted.status() == 200 && accepted.headers().is_empty());
-        assert_eq!(check(Method::CONNECT, "webtransport", &good).status(), 400);
+        assert_eq!(check(Method::CONNECT, "webtransport", &good).status(), 501);
         assert_eq!(check(Method::GET, "websocket", &good).status(), 400);
         let old = check(Method::CONNECT, "websocket", &[("sec-websocket-version", "8")]);
         assert!(old.status() == 400 && old.headers()["sec-websocket-version"] == "13");

@@ -1,8 +1,9 @@
-//! WebSockets for any Rust server, over HTTP/1.1 and HTTP/2.
+//! WebSockets for any Rust server, over HTTP/1.1, HTTP/2 and HTTP/3.
 //!
 //! - **The handshake** as pure code: [`Handshake::check`] takes the head of a request, and returns
 //!   the response that accepts it, or an error with the status that refuses it. It knows the
-//!   upgrade of HTTP/1.1 (RFC 6455) and extended CONNECT of HTTP/2 (RFC 8441).
+//!   upgrade of HTTP/1.1 (RFC 6455) and extended CONNECT of HTTP/2 (RFC 8441) and HTTP/3 (RFC
+//!   9220).
 //! - **The socket**: [`serve`] runs your function with a [`WebSocket`] on any stream of bytes. It
 //!   sends pings, ends sockets whose client has disappeared, closes properly, and keeps every
 //!   buffer within a limit.

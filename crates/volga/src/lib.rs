@@ -84,6 +84,8 @@ mod late_report;
 mod limit_streams;
 mod macros;
 mod map_service;
+#[cfg(any(feature = "http3", feature = "ws"))]
+mod other_protocol;
 mod resume;
 mod run;
 mod server_limits;

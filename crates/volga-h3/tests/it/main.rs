@@ -15,3 +15,4 @@ mod session_support;
 mod sessions;
 mod streams;
 mod support;
+mod tunnels;

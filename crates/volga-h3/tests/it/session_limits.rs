@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use http::Response;
+use http::{Request, Response, StatusCode};
 use volga_h3::limits::{
     MAX_EARLY_WEBTRANSPORT_DATAGRAMS, MAX_EARLY_WEBTRANSPORT_STREAMS, MAX_WEBTRANSPORT_SESSIONS,
 };
-use volga_h3::{WebTransportDatagramError, WebTransportSettings};
-use volga_http::Server;
+use volga_h3::{WebTransportDatagramError, WebTransportOffer, WebTransportSettings};
+use volga_http::{RequestBody, Server, TunnelOffer};
 
 use super::session_support::{
     RawClient, RawSession, connect, frame, opened, read_frame, serve_sessions, varint, write,
@@ -173,8 +173,17 @@ async fn what_no_session_can_have_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn without_webtransport_a_session_is_refused_and_its_streams_have_no_meaning() {
-    let server = serve(async |_| Response::new(TestBody::full("hello")));
+async fn without_webtransport_the_service_refuses_a_session_and_its_streams_have_no_meaning() {
+    let server = serve(async |request: Request<RequestBody>| {
+        let extensions = request.extensions();
+        assert!(extensions.get::<WebTransportOffer>().is_none());
+        let mut response = Response::new(TestBody::full("hello"));
+        if let Some(offer) = extensions.get::<TunnelOffer>() {
+            assert!(offer.has("webtransport"));
+            *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
+        }
+        response
+    });
     let client = RawClient::connect(&server).await;
     assert_eq!(client.ask().await.status().await, "501");
     let stream = client.open_uni(0).await;

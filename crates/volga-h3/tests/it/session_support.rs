@@ -98,8 +98,13 @@ impl RawClient {
 
     /// Asks for a session at `/`.
     pub(crate) async fn ask(&self) -> RawSession {
+        self.ask_for("webtransport", "/").await
+    }
+
+    /// Sends an extended CONNECT.
+    pub(crate) async fn ask_for(&self, protocol: &str, path: &str) -> RawSession {
         let (mut send, recv) = self.open().await;
-        write(&mut send, &connect("/")).await;
+        write(&mut send, &extended_connect(protocol, path)).await;
         RawSession { id: send.id().into(), send, recv }
     }
 
@@ -227,12 +232,19 @@ pub(crate) fn close_capsule(code: u32, reason: &[u8]) -> Vec<u8> {
 
 /// The request for a session at `https://localhost{path}`.
 pub(crate) fn connect(path: &str) -> Vec<u8> {
+    extended_connect("webtransport", path)
+}
+
+/// An extended CONNECT for this protocol at `https://localhost{path}`.
+pub(crate) fn extended_connect(protocol: &str, path: &str) -> Vec<u8> {
     let mut section = vec![0, 0, 0xc0 | 15, 0xc0 | 23, 0x50, 9];
     section.extend_from_slice(b"localhost\x51");
     section.push(path.len() as u8);
     section.extend_from_slice(path.as_bytes());
     // A name without the table: its length is 7 and 2 more.
-    section.extend_from_slice(b"\x27\x02:protocol\x0cwebtransport");
+    section.extend_from_slice(b"\x27\x02:protocol");
+    section.push(protocol.len() as u8);
+    section.extend_from_slice(protocol.as_bytes());
     frame(0x01, &section)
 }
 

@@ -1,5 +1,5 @@
-//! Tunnels: the application uses the rest of a connection, or of one HTTP/2 stream, as a byte
-//! stream.
+//! Tunnels: the application uses the rest of a connection, or of one stream of HTTP/2 or HTTP/3, as
+//! a byte stream.
 //!
 //! A protocol that begins with an upgrade, such as WebSockets, needs no change in this crate. The
 //! service looks for a [`TunnelOffer`] in the request's extensions, checks the protocol's own
@@ -24,8 +24,8 @@ use crate::io::byte_stream::ByteStream;
 /// A client's offer to switch to another protocol. Such a request has it as an extension.
 ///
 /// There are two ways to offer, and a service need not tell them apart: the field `upgrade` on
-/// HTTP/1.1 (RFC 9110, section 7.8), and extended CONNECT on HTTP/2 (RFC 8441). On HTTP/1.1 only a
-/// request without a body can offer.
+/// HTTP/1.1 (RFC 9110, section 7.8), and extended CONNECT on HTTP/2 (RFC 8441) and HTTP/3 (RFC
+/// 9220). On HTTP/1.1 only a request without a body can offer.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -66,8 +66,9 @@ impl TunnelOffer {
         Self { protocols, is_upgrade: true }
     }
 
-    /// The offer of an extended CONNECT.
-    pub(crate) fn connect(protocol: HeaderValue) -> Self {
+    /// The offer of an extended CONNECT with this protocol (RFC 8441, RFC 9220). A server of
+    /// another protocol than HTTP/1 and HTTP/2 adds it to the extensions of the request.
+    pub fn connect(protocol: HeaderValue) -> Self {
         Self { protocols: protocol, is_upgrade: false }
     }
 
@@ -108,15 +109,17 @@ impl TunnelOffer {
 /// The function that the server runs after a response. It is an extension of the response that
 /// accepts a [`TunnelOffer`].
 ///
-/// The response must have the status 101 on HTTP/1.1, and 200 or another 2xx status on HTTP/2;
-/// [`TunnelOffer::accept`] creates such a response. On a response to any other request the
+/// The response must have the status 101 on HTTP/1.1, and 200 or another 2xx status on HTTP/2 and
+/// HTTP/3; [`TunnelOffer::accept`] creates such a response. On a response to any other request the
 /// extension has no effect. A status of 101 without an offer is the service's mistake, and the
 /// client gets 500.
 #[derive(Clone)]
 pub struct Tunnel(Arc<Mutex<Option<TunnelFn>>>);
 
-pub(crate) type TunnelFn = Box<dyn FnOnce(TunnelStream) -> TunnelFuture + Send>;
-pub(crate) type TunnelFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// The function of an application that runs in a tunnel.
+pub type TunnelFn = Box<dyn FnOnce(TunnelStream) -> TunnelFuture + Send>;
+/// What a [`TunnelFn`] returns. The tunnel lasts until it is ready.
+pub type TunnelFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Tunnel {
     /// Creates a tunnel that lasts until `run` returns.
@@ -133,6 +136,15 @@ impl Tunnel {
     pub(crate) fn take(&self) -> Option<TunnelFn> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// Takes the function to run in a tunnel, if the response to an extended CONNECT accepts it.
+///
+/// The tunnel begins after the response's head. Its stream has no length, so the head must not have
+/// `content-length`.
+pub fn accepted_tunnel<B>(response: &Response<B>) -> Option<TunnelFn> {
+    let tunnel = response.extensions().get::<Tunnel>()?;
+    response.status().is_success().then(|| tunnel.take())?
 }
 
 impl fmt::Debug for Tunnel {

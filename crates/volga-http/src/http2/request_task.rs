@@ -22,7 +22,7 @@ use crate::exchange::date::date;
 use crate::exchange::long_lived_response::LongLivedResponse;
 use crate::exchange::response_fields::{complete, is_without_content, set_length};
 use crate::exchange::service::{ServicePanic, catch_panic};
-use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelFuture, TunnelStream};
+use crate::exchange::tunnel::{TunnelFuture, TunnelStream, accepted_tunnel};
 use crate::io::wake::wake_after_sockets;
 
 /// What the task of a request hands over to the task of its connection.
@@ -190,12 +190,6 @@ impl TunnelEnds {
         let tunnel = H2Tunnel::new(send, Arc::clone(&input), backpressure);
         Some((TunnelStream::new(tunnel, drain, idle_timeout), input, body))
     }
-}
-
-/// Takes the function to run in the tunnel, if the response accepts it.
-fn accepted_tunnel<B>(response: &Response<B>) -> Option<TunnelFn> {
-    let tunnel = response.extensions().get::<Tunnel>()?;
-    response.status().is_success().then(|| tunnel.take())?
 }
 
 /// Polls the handler for the response. `None` if the client has reset the stream or the handler has

@@ -23,6 +23,7 @@ use volga_h3::{
 
 use super::handler::SessionHandler;
 use crate::late_report::{LateReport, panic_error};
+use crate::other_protocol::other_protocol;
 
 /// A function for a WebTransport session as a handler of requests.
 pub(super) struct SessionEndpoint<H> {
@@ -83,7 +84,8 @@ impl IntoResponse for SessionResponse {
             .responds(StatusCode::OK, &[])
             .responds(StatusCode::BAD_REQUEST, &[])
             .responds(StatusCode::FORBIDDEN, &[])
-            .responds(StatusCode::METHOD_NOT_ALLOWED, &[]);
+            .responds(StatusCode::METHOD_NOT_ALLOWED, &[])
+            .responds(StatusCode::NOT_IMPLEMENTED, &[]);
     }
 }
 
@@ -97,7 +99,8 @@ where
         let text =
             "this path opens a WebTransport session: use `new WebTransport(url)`, over HTTP/3";
         if parts.method == Method::CONNECT {
-            return Err(Error::new(StatusCode::BAD_REQUEST, text));
+            // It is for another protocol, or came over HTTP/2.
+            return other_protocol(text.to_owned());
         }
         let error = Error::new(StatusCode::METHOD_NOT_ALLOWED, text);
         return Err(error.with_header((ALLOW, HeaderValue::from_static("CONNECT"))));

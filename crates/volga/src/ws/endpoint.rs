@@ -20,6 +20,7 @@ use volga_ws::{Handshake, HandshakeError, WebSocketSettings, serve_protocol};
 use super::function::{RunSocket, SocketFunction};
 use super::handler::SocketHandler;
 use crate::late_report::LateReport;
+use crate::other_protocol::other_protocol;
 
 /// A function for a WebSocket as a handler of requests.
 pub(super) struct SocketEndpoint<H> {
@@ -81,7 +82,8 @@ impl IntoResponse for SocketResponse {
             .responds(StatusCode::BAD_REQUEST, &[])
             .responds(StatusCode::FORBIDDEN, &[])
             .responds(StatusCode::METHOD_NOT_ALLOWED, &[])
-            .responds(StatusCode::UPGRADE_REQUIRED, &[]);
+            .responds(StatusCode::UPGRADE_REQUIRED, &[])
+            .responds(StatusCode::NOT_IMPLEMENTED, &[]);
     }
 }
 
@@ -94,14 +96,17 @@ where
     if ![Method::GET, Method::HEAD, Method::CONNECT].contains(&parts.method) {
         let error = Error::new(
             StatusCode::METHOD_NOT_ALLOWED,
-            "this path opens a WebSocket: use GET on HTTP/1.1, and CONNECT on HTTP/2",
+            "this path opens a WebSocket: use GET on HTTP/1.1, and CONNECT on HTTP/2 and HTTP/3",
         );
         return Err(error.with_header((ALLOW, HeaderValue::from_static("GET, CONNECT"))));
     }
     let offer = parts.extensions.get::<TunnelOffer>().cloned();
     let connect = (parts.method == Method::CONNECT)
         .then(|| offer.as_ref().and_then(|offer| offer.protocols().next()).unwrap_or_default());
-    let handshake = Handshake::check(&parts, connect, &settings).map_err(refuse)?;
+    let handshake = match Handshake::check(&parts, connect, &settings) {
+        Err(error @ HandshakeError::OtherProtocol) => return other_protocol(error.to_string()),
+        checked => checked.map_err(refuse)?,
+    };
     let args = Args::from_parts(&mut parts).await?;
     let Some(offer) = offer else {
         return Err(Error::new(

@@ -19,12 +19,14 @@ use crate::group::{Group, Route};
 use crate::streams::BindStreams;
 
 impl Group {
-    /// Maps a function that gets a WebSocket, over HTTP/1.1 (RFC 6455) and HTTP/2 (RFC 8441).
+    /// Maps a function that gets a WebSocket, over HTTP/1.1 (RFC 6455), HTTP/2 (RFC 8441) and
+    /// HTTP/3 (RFC 9220).
     ///
     /// The function takes the [`WebSocket`](volga_ws::WebSocket) first, and then up to nine
     /// arguments that need only the head of a request. An argument that cannot be extracted refuses
     /// the handshake with its own status. So does anything that is wrong with the handshake: status
-    /// 426 for an ordinary request, 403 for a page from another origin, 400 for the rest.
+    /// 426 for an ordinary request, 403 for a page from another origin, 501 for an extended CONNECT
+    /// of another protocol, 400 for the rest.
     ///
     /// ```
     /// use volga::{App, http::ws::WebSocket};
@@ -47,7 +49,8 @@ impl Group {
     /// down, the WebSocket is closed with code 1001.
     ///
     /// The route answers every method, because a handshake is a GET on HTTP/1.1 and a CONNECT on
-    /// HTTP/2. A route for GET with the same pattern would get the handshakes of HTTP/1.1.
+    /// HTTP/2 and HTTP/3. A route for GET with the same pattern would get the handshakes of
+    /// HTTP/1.1.
     #[track_caller]
     pub fn map_ws<H, Args>(&mut self, pattern: &str, handler: H) -> Route<'_>
     where

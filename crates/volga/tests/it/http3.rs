@@ -38,7 +38,8 @@ impl Pair {
             .with_no_client_auth()
     }
 
-    async fn connect_http3(&self, address: SocketAddr) -> Client {
+    /// Connects over QUIC, for HTTP/3.
+    pub(crate) async fn connect_quic(&self, address: SocketAddr) -> Connection {
         let mut config = self.client_config();
         config.alpn_protocols = vec![b"h3".to_vec()];
         let config = QuicClientConfig::try_from(config).unwrap();
@@ -47,7 +48,11 @@ impl Pair {
         let endpoint = Endpoint::client(any).unwrap();
         let connecting =
             endpoint.connect_with(ClientConfig::new(Arc::new(config)), address, "localhost");
-        let quic = soon("a connection", connecting.unwrap()).await.unwrap();
+        soon("a connection", connecting.unwrap()).await.unwrap()
+    }
+
+    async fn connect_http3(&self, address: SocketAddr) -> Client {
+        let quic = self.connect_quic(address).await;
         let connection = h3_quinn::Connection::new(quic.clone());
         let (mut driver, requests) = soon("HTTP/3", h3::client::new(connection)).await.unwrap();
         tokio::spawn(async move { poll_fn(|cx| driver.poll_close(cx)).await });

@@ -19,6 +19,7 @@ mod cutting_proxy;
 mod describe;
 mod error_headers;
 mod error_types;
+mod extended_connect;
 mod extract;
 mod files;
 mod form_fields;

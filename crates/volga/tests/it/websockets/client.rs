@@ -1,4 +1,4 @@
-//! A client of WebSockets that speaks bytes, over HTTP/1.1 and HTTP/2.
+//! A client of WebSockets that speaks bytes, over HTTP/1.1, HTTP/2 and HTTP/3.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ pub(super) const TEXT: u8 = 1;
 pub(super) const CLOSE: u8 = 8;
 
 /// The bytes of a WebSocket, whatever carries them.
-pub(super) struct Client {
+pub(crate) struct Client {
     pub(super) stream: DuplexStream,
     /// Ends the connection when it is aborted.
     pub(super) driver: tokio::task::AbortHandle,
@@ -85,6 +85,133 @@ pub(super) async fn connect(
         tokio::join!(sending, receiving);
     });
     (status, Client { stream, driver: driver.abort_handle() })
+}
+
+/// A connection of a client of HTTP/3 that writes its own frames, because `h3` opens no WebSockets.
+pub(crate) struct Http3 {
+    pub(crate) quic: quinn::Connection,
+    _control: quinn::SendStream,
+}
+
+impl Http3 {
+    pub(crate) async fn over(quic: quinn::Connection) -> Self {
+        let mut control = soon("a stream", quic.open_uni()).await.unwrap();
+        // The type of the stream, and an empty SETTINGS frame.
+        soon("room", control.write_all(&[0x00, 0x04, 0x00])).await.unwrap();
+        Self { quic, _control: control }
+    }
+
+    /// The settings of the server, as bytes.
+    pub(crate) async fn settings(&self) -> Vec<u8> {
+        let mut control = soon("a stream", self.quic.accept_uni()).await.unwrap();
+        assert_eq!(read_varint(&mut control).await, 0, "the control stream comes first");
+        let (kind, settings) = read_frame(&mut control).await;
+        assert_eq!(kind, 4, "SETTINGS come first");
+        settings
+    }
+
+    /// Sends an extended CONNECT for `websocket`. Returns the status, and the client if it is open.
+    pub(crate) async fn connect(&self, path: &str, fields: &[(&str, &str)]) -> (u16, Client) {
+        let version = ("sec-websocket-version", "13");
+        let has_version = fields.iter().any(|(name, _)| *name == version.0);
+        let pseudo = [
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", "https"),
+            (":authority", "localhost"),
+            (":path", path),
+        ];
+        let version = (!has_version).then_some(&version);
+        let mut section = vec![0, 0];
+        for (name, value) in pseudo.iter().chain(version).chain(fields) {
+            literal(name, 0x20, 3, &mut section);
+            literal(value, 0, 7, &mut section);
+        }
+        let (mut send, mut recv) = soon("a stream", self.quic.open_bi()).await.unwrap();
+        soon("room", send.write_all(&frame(1, &section))).await.unwrap();
+        let (kind, section) = read_frame(&mut recv).await;
+        assert_eq!(kind, 1, "HEADERS come first");
+        let (stream, other) = duplex(1 << 20);
+        let (mut read, mut write) = tokio::io::split(other);
+        let driver = tokio::spawn(async move {
+            let sending = async {
+                let mut space = vec![0; 16 * 1024];
+                while let Ok(count @ 1..) = read.read(&mut space).await {
+                    if send.write_all(&frame(0, &space[..count])).await.is_err() {
+                        return;
+                    }
+                }
+                let _ = send.finish();
+            };
+            let receiving = async {
+                while let Some(data) = next_frame(&mut recv).await {
+                    let _ = write.write_all(&data).await;
+                }
+                let _ = write.shutdown().await;
+            };
+            tokio::join!(sending, receiving);
+        });
+        (status(&section), Client { stream, driver: driver.abort_handle() })
+    }
+}
+
+/// Writes a text of QPACK without any table. Its length begins in the last bits of the first byte.
+fn literal(text: &str, mark: u8, bits: u32, out: &mut Vec<u8>) {
+    let most = (1 << bits) - 1;
+    match text.len() {
+        length if length < most => out.push(mark | length as u8),
+        length => {
+            assert!(length - most < 0x80, "a short text");
+            out.extend([mark | most as u8, (length - most) as u8]);
+        }
+    }
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// The status of a response, whose field section begins with it: a static entry, or its digits.
+fn status(section: &[u8]) -> u16 {
+    match &section[2..] {
+        [0xd9, ..] => 200,
+        [0xdb, ..] => 404,
+        [0xff, 4, ..] => 400,
+        [0xff, 5, ..] => 403,
+        [0x5f, 9, 3, digits @ ..] => std::str::from_utf8(&digits[..3]).unwrap().parse().unwrap(),
+        other => panic!("{other:x?}"),
+    }
+}
+
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap() | 0x8000_0000;
+    [&[kind][..], &length.to_be_bytes(), payload].concat()
+}
+
+async fn read_frame(stream: &mut quinn::RecvStream) -> (u64, Vec<u8>) {
+    let kind = read_varint(stream).await;
+    let length = read_varint(stream).await;
+    let mut payload = vec![0; length as usize];
+    soon("a frame", stream.read_exact(&mut payload)).await.unwrap();
+    (kind, payload)
+}
+
+async fn read_varint(stream: &mut quinn::RecvStream) -> u64 {
+    soon("a number", next_varint(stream)).await.unwrap()
+}
+
+/// The payload of the next frame. `None` at the end of the stream.
+async fn next_frame(stream: &mut quinn::RecvStream) -> Option<Vec<u8>> {
+    let _kind = next_varint(stream).await?;
+    let mut payload = vec![0; next_varint(stream).await? as usize];
+    stream.read_exact(&mut payload).await.ok()?;
+    Some(payload)
+}
+
+async fn next_varint(stream: &mut quinn::RecvStream) -> Option<u64> {
+    let mut bytes = [0; 8];
+    stream.read_exact(&mut bytes[..1]).await.ok()?;
+    let length = 1 << (bytes[0] >> 6);
+    stream.read_exact(&mut bytes[1..length]).await.ok()?;
+    bytes[0] &= 0x3f;
+    Some(bytes[..length].iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
 /// Opens a WebSocket on each protocol.

@@ -1,6 +1,7 @@
-//! WebSockets on both protocols.
+//! WebSockets on HTTP/1.1 and HTTP/2. `over_http3.rs` has those on HTTP/3.
 
-mod client;
+pub(crate) mod client;
+mod over_http3;
 
 use std::io;
 use std::sync::{Arc, Mutex};
