@@ -164,8 +164,10 @@ impl fmt::Debug for Tunnel {
 /// [`write_stall_timeout`](crate::Server::write_stall_timeout). A read fails when no byte goes
 /// through the tunnel in either direction for
 /// [`tunnel_idle_timeout`](crate::Server::tunnel_idle_timeout), unless the application has removed
-/// that limit with [`without_idle_timeout`](Self::without_idle_timeout). When the server drains, the tunnel
-/// continues until the drain's deadline: watch [`drain`](Self::drain) to end it before that.
+/// that limit with [`without_idle_timeout`](Self::without_idle_timeout).
+///
+/// When the server drains, the tunnel continues until the drain's deadline: watch
+/// [`drain`](Self::drain) to end it before that.
 pub struct TunnelStream {
     stream: Box<dyn ByteStream>,
     drain: Drain,
