@@ -526,6 +526,7 @@ mod guide {
         surviving_a_restart: "../../../docs/src/surviving-a-restart.md";
         #[cfg(feature = "redis")]
         several_nodes: "../../../docs/src/several-nodes.md";
+        sizing: "../../../docs/src/sizing.md";
         replies: "../../../docs/src/replies.md";
         reading_a_stream: "../../../docs/src/reading-a-stream.md";
         proxies_and_clients: "../../../docs/src/proxies-and-clients.md";

@@ -57,6 +57,7 @@ mod server_errors;
 mod services;
 mod settings_page;
 mod shutdown;
+mod sizing_page;
 #[cfg(target_os = "linux")]
 mod slow_readers;
 mod start;
