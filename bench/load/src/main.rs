@@ -4,8 +4,8 @@
 //! The pure modules are `wire` (turns bytes into events), `deliveries` (checks that each message
 //! arrives once and in order), `stats`, `figure`, `results`, `table`, `chart`, `layers` and `args`.
 //! The others act: `server` and `launch` start processes; `tls` connects to them over TLS;
-//! `streams`, `http2`, `publisher` and `abuse` make load; `meter` reads `/proc`; `windows` and
-//! `rows` combine these; `rounds` and `profile` run the rows.
+//! `streams`, `http2`, `http3`, `publisher` and `abuse` make load; `meter` reads `/proc`; `windows`
+//! and `rows` combine these; `rounds` and `profile` run the rows.
 
 mod abuse;
 mod args;
@@ -16,6 +16,7 @@ mod deliveries;
 mod failure;
 mod figure;
 mod http2;
+mod http3;
 mod launch;
 mod layers;
 mod machine;

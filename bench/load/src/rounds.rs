@@ -74,7 +74,7 @@ pub(crate) fn run(
                 continue;
             }
             eprintln!("{}: round {round} of {}: {}", row.name, plan.rounds, peer.name);
-            let values = Server::start(peer, places, seat, row.needs_tls())
+            let values = Server::start(peer, places, seat, row.listeners())
                 .and_then(|mut server| (row.run)(&mut server, plan));
             result.rounds.push(values);
         }

@@ -38,6 +38,18 @@ const WORKERS: &str = "BENCH_WORKERS";
 const TLS_PORT: &str = "BENCH_TLS_PORT";
 const TLS_CERTIFICATE: &str = "BENCH_TLS_CERTIFICATE";
 const TLS_KEY: &str = "BENCH_TLS_KEY";
+/// Says that the server also serves HTTP/3, over UDP at the port of TLS.
+const HTTP3: &str = "BENCH_HTTP3";
+
+/// The listeners of a server, apart from the plain one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Listeners {
+    PlainOnly,
+    /// One with TLS as well.
+    Tls,
+    /// One with TLS, and HTTP/3 at the same port.
+    Http3,
+}
 
 /// Where a server runs, and on how many threads.
 #[derive(Clone, Copy, Debug)]
@@ -69,17 +81,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the server on a core of its own and waits until it responds. `with_tls` gives it a
-    /// second listener, which speaks TLS.
+    /// Starts the server on a core of its own and waits until it responds.
     pub(crate) fn start(
         peer: &Peer,
         places: &Places,
         seat: Seat,
-        with_tls: bool,
+        listeners: Listeners,
     ) -> Result<Self, Failure> {
         let address = free_address()?;
+        let has_tls = listeners != Listeners::PlainOnly;
         let tls =
-            with_tls.then(|| TlsListener::new(free_address()?, &places.scratch)).transpose()?;
+            has_tls.then(|| TlsListener::new(free_address()?, &places.scratch)).transpose()?;
         let tls_variables = tls.iter().flat_map(|tls| {
             [
                 (TLS_PORT, tls.address.port().to_string().into()),
@@ -94,6 +106,7 @@ impl Server {
             .args(peer.command(places, address.port(), tls.as_ref())?)
             .envs(workers)
             .envs(tls_variables)
+            .envs((listeners == Listeners::Http3).then_some((HTTP3, "1")))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&errors)?)
