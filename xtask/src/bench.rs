@@ -16,8 +16,15 @@ use crate::{
 };
 
 /// The programs of the laboratory: the load generator, and the servers that are written in Rust.
-const PROGRAMS: &[&str] =
-    &["bench-load", "bench-volga", "bench-hyper", "bench-axum", "bench-actix", "bench-limit"];
+const PROGRAMS: &[&str] = &[
+    "bench-load",
+    "bench-volga",
+    "bench-hyper",
+    "bench-axum",
+    "bench-actix",
+    "bench-h3",
+    "bench-limit",
+];
 
 /// The programs of the rows of several nodes.
 const NODE_PROGRAMS: &[&str] = &["bench-load", "bench-node"];

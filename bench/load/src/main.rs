@@ -4,9 +4,9 @@
 //! The pure modules are `wire` (turns bytes into events), `deliveries` (checks that each message
 //! arrives once and in order), `stats`, `figure`, `results`, `table`, `chart`, `layers` and `args`.
 //! The others act: `server` and `launch` start processes; `tls` connects to them over TLS;
-//! `engine` starts Redis and the nodes that share it; `streams`, `http2`, `publisher` and `abuse`
-//! make load; `meter` reads `/proc`; `windows` and `rows` combine these; `rounds` and `profile` run
-//! the rows.
+//! `engine` starts Redis and the nodes that share it; `streams`, `http2`, `http3`, `publisher` and
+//! `abuse` make load; `meter` reads `/proc`; `windows` and `rows` combine these; `rounds` and
+//! `profile` run the rows.
 
 mod abuse;
 mod args;
@@ -18,6 +18,7 @@ mod engine;
 mod failure;
 mod figure;
 mod http2;
+mod http3;
 mod launch;
 mod layers;
 mod machine;

@@ -16,10 +16,16 @@ pub(crate) struct Plan {
     pub(crate) burst: usize,
     /// The number of connections of the fan-out over HTTP/2, each with [`STREAMS_A_CONNECTION`].
     pub(crate) fan_out_http2: usize,
+    /// The number of connections of the fan-out over HTTP/3 with one stream on each connection.
+    pub(crate) fan_out_quic: usize,
     /// The smaller and the larger number of idle streams, between which the slope is measured.
     pub(crate) idle: (usize, usize),
     /// The same for streams over TLS, which take more of the load's memory.
     pub(crate) idle_tls: (usize, usize),
+    /// The same for streams over HTTP/3, with [`STREAMS_A_CONNECTION`] on a connection.
+    pub(crate) idle_http3: (usize, usize),
+    /// The same for streams over HTTP/3 with one on each connection, which take much memory.
+    pub(crate) idle_quic: (usize, usize),
     /// The number of streams that are open when SIGTERM comes.
     pub(crate) drain: usize,
     /// The number of large bodies that are held at the same time.
@@ -54,8 +60,11 @@ impl Plan {
         fan_out: 2_000,
         burst: 500,
         fan_out_http2: 20,
+        fan_out_quic: 500,
         idle: (2_000, 18_000),
         idle_tls: (500, 4_500),
+        idle_http3: (450, 4_500),
+        idle_quic: (100, 1_100),
         drain: 10_000,
         burst_bodies: 400,
         attack: Duration::from_millis(1_500),
@@ -73,8 +82,11 @@ impl Plan {
         fan_out: 500,
         burst: 100,
         fan_out_http2: 5,
+        fan_out_quic: 50,
         idle: (500, 2_500),
         idle_tls: (200, 1_200),
+        idle_http3: (90, 450),
+        idle_quic: (20, 120),
         drain: 1_000,
         burst_bodies: 40,
         attack: Duration::from_millis(400),

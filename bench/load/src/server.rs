@@ -41,6 +41,8 @@ const WORKERS: &str = "BENCH_WORKERS";
 const TLS_PORT: &str = "BENCH_TLS_PORT";
 const TLS_CERTIFICATE: &str = "BENCH_TLS_CERTIFICATE";
 const TLS_KEY: &str = "BENCH_TLS_KEY";
+/// Says that the server also serves HTTP/3, over UDP at the port of TLS.
+const HTTP3: &str = "BENCH_HTTP3";
 
 /// Where a server runs, and on how many threads.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +70,8 @@ pub(crate) enum Extra {
     Nothing,
     /// A second listener, which speaks TLS.
     Tls,
+    /// A second listener, which speaks TLS, and HTTP/3 at the same port.
+    Http3,
     /// An engine that it shares with other nodes.
     Engine,
 }
@@ -118,7 +122,7 @@ impl Server {
             return Ok(node);
         }
         let address = free_address()?;
-        let has_tls = extra == Extra::Tls;
+        let has_tls = matches!(extra, Extra::Tls | Extra::Http3);
         let tls =
             has_tls.then(|| TlsListener::new(free_address()?, &places.scratch)).transpose()?;
         let variables = tls.iter().flat_map(|tls| {
@@ -128,10 +132,11 @@ impl Server {
                 (TLS_KEY, tls.key.clone().into_os_string()),
             ]
         });
+        let http3 = (extra == Extra::Http3).then(|| (HTTP3, "1".into()));
         let program = Program {
             name: peer.name.to_owned(),
             command: peer.command(places, address.port(), tls.as_ref())?,
-            variables: variables.collect(),
+            variables: variables.chain(http3).collect(),
             probe: Probe::Runs,
         };
         let mut server = Self::start_program(program, address, &places.scratch, seat)?;

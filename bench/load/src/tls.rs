@@ -12,6 +12,7 @@ use std::{
 };
 
 use mio::net::TcpStream;
+use quinn::crypto::rustls::QuicClientConfig;
 use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned,
     client::Resumption,
@@ -23,9 +24,6 @@ use rustls::{
 };
 
 use crate::failure::Failure;
-
-/// The name in the certificate.
-const NAME: &str = "localhost";
 
 /// A listener with TLS, and how a client connects to it.
 #[derive(Debug)]
@@ -41,9 +39,12 @@ pub(crate) struct TlsListener {
 pub(crate) type TlsStream<S> = StreamOwned<ClientConnection, S>;
 
 impl TlsListener {
+    /// The name in the certificate.
+    pub(crate) const NAME: &str = "localhost";
+
     /// Makes a certificate, and writes it with its key into the folder.
     pub(crate) fn new(address: SocketAddr, folder: &Path) -> Result<Self, Failure> {
-        let made = rcgen::generate_simple_self_signed([NAME.to_owned()])
+        let made = rcgen::generate_simple_self_signed([Self::NAME.to_owned()])
             .map_err(|error| Failure::new(format!("a certificate: {error}")))?;
         let (certificate, key) = (folder.join("tls-cert.pem"), folder.join("tls-key.pem"));
         fs::write(&certificate, made.cert.pem())?;
@@ -70,7 +71,8 @@ impl TlsListener {
         &self,
         mut socket: S,
     ) -> Result<TlsStream<S>, Failure> {
-        let name = ServerName::try_from(NAME).map_err(|error| Failure::new(error.to_string()))?;
+        let name =
+            ServerName::try_from(Self::NAME).map_err(|error| Failure::new(error.to_string()))?;
         let mut connection = ClientConnection::new(Arc::clone(&self.client), name)?;
         while connection.is_handshaking() {
             connection.complete_io(&mut socket)?;
@@ -80,6 +82,15 @@ impl TlsListener {
             return Err(Failure::new("the handshake was not a full one"));
         }
         Ok(StreamOwned::new(connection, socket))
+    }
+
+    /// The settings of a client of HTTP/3 at the same port, over UDP.
+    pub(crate) fn quic_client(&self) -> Result<quinn::ClientConfig, Failure> {
+        let mut client = ClientConfig::clone(&self.client);
+        client.alpn_protocols = vec![b"h3".to_vec()];
+        let client = QuicClientConfig::try_from(client)
+            .map_err(|error| Failure::new(format!("QUIC: {error}")))?;
+        Ok(quinn::ClientConfig::new(Arc::new(client)))
     }
 }
 

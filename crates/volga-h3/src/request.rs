@@ -79,11 +79,12 @@ pub(crate) async fn serve<S: HttpService>(
         return send_status(status, respond, &shared).await;
     }
     if let Some(protocol) = protocol {
+        // In boxes, so that the tasks of ordinary requests have no room for them.
         return match &shared.sessions {
             Some(sessions) if protocol.is_webtransport() => {
-                serve_session(head, respond, request, service, sessions, &shared).await
+                Box::pin(serve_session(head, respond, request, service, sessions, &shared)).await
             }
-            _ => serve_tunnel(protocol, head, respond, request, service, &shared).await,
+            _ => Box::pin(serve_tunnel(protocol, head, respond, request, service, &shared)).await,
         };
     }
     let Ok(length) = announced_length(&head) else {

@@ -8,8 +8,9 @@ use crate::{
     connect,
     failure::Failure,
     http2::{self, Http2Streams},
+    http3::Http3Streams,
     meter,
-    plan::Plan,
+    plan::{Plan, STREAMS_A_CONNECTION},
     server::Server,
     streams::Streams,
     wire::ignore,
@@ -66,6 +67,33 @@ pub(crate) fn http2(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failur
         streams.check()?;
         Ok(slope)
     })
+}
+
+/// Many streams on a connection, and then one on each connection, on one server. The first ones
+/// stay open, so that their memory is not used again.
+pub(crate) fn http3(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    let open = |streams_a_connection| {
+        Http3Streams::of(server.tls()?, "/events", streams_a_connection, |_, _| Ok(false))
+    };
+    let mut many = open(STREAMS_A_CONNECTION)?;
+    let on_few_connections = slope_of_http3(server, &mut many, plan.idle_http3)?;
+    let on_own_connections = slope_of_http3(server, &mut open(1)?, plan.idle_quic)?;
+    many.check()?;
+    Ok(vec![on_few_connections, on_own_connections])
+}
+
+/// The user memory of each stream between the smaller and the larger number.
+fn slope_of_http3(
+    server: &Server,
+    streams: &mut Http3Streams,
+    (few, many): (usize, usize),
+) -> Result<f64, Failure> {
+    streams.open(few)?;
+    let before = MemoryUse::now(server)?;
+    streams.open(many)?;
+    let slope = MemoryUse::now(server)?.slope_from(before, many - few);
+    streams.check()?;
+    Ok(slope[0])
 }
 
 /// How many streams are stalled at the same time.

@@ -12,6 +12,7 @@ mod drain;
 mod echo;
 mod fan_out;
 mod fan_out_http2;
+mod fan_out_http3;
 mod firehose;
 mod handshakes;
 mod memory;
@@ -41,8 +42,9 @@ pub(crate) struct Row {
 /// The ability that a server needs for the row.
 #[derive(Clone, Copy, Debug)]
 enum Needs {
-    Nothing,
+    Http1,
     Http2,
+    Http3,
     Firehose,
     FirehoseHttp2,
     Collects,
@@ -108,8 +110,9 @@ impl Row {
     /// Whether the server has the ability that the row needs.
     pub(crate) fn fits(&self, peer: &Peer) -> bool {
         match self.needs {
-            Needs::Nothing => true,
+            Needs::Http1 => peer.http1,
             Needs::Http2 => peer.http2,
+            Needs::Http3 => peer.http3,
             Needs::Firehose => peer.firehose,
             Needs::Collects => peer.collects,
             Needs::WebSockets => peer.web_sockets,
@@ -123,6 +126,7 @@ impl Row {
     pub(crate) fn extra(&self) -> Extra {
         match self.needs {
             Needs::Tls => Extra::Tls,
+            Needs::Http3 => Extra::Http3,
             Needs::Nodes => Extra::Engine,
             _ => Extra::Nothing,
         }
@@ -192,7 +196,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "fan-out",
         title: |plan| format!("fan-out: {} HTTP/1 streams, one message at a time", plan.fan_out),
-        needs: Needs::Nothing,
+        needs: Needs::Http1,
         measures: DELIVERY,
         lines: &[line(Against::Limit, 1.3, 1.1), floor(0, Against::BestPeer, 1.0)],
         run: fan_out::one_at_a_time,
@@ -202,7 +206,7 @@ pub(crate) const ROWS: &[Row] = &[
         title: |plan| {
             format!("burst: {} HTTP/1 streams, {OUTSTANDING} messages outstanding", plan.burst)
         },
-        needs: Needs::Nothing,
+        needs: Needs::Http1,
         measures: &[
             more("deliveries per second", Unit::PerSecond),
             less("CPU per delivery", Unit::Nanoseconds),
@@ -222,7 +226,7 @@ pub(crate) const ROWS: &[Row] = &[
                 plan.burst
             )
         },
-        needs: Needs::Nothing,
+        needs: Needs::Http1,
         measures: &[
             more("deliveries per second", Unit::PerSecond),
             less("CPU per delivery", Unit::Nanoseconds),
@@ -238,7 +242,7 @@ pub(crate) const ROWS: &[Row] = &[
         title: |plan| {
             format!("idle HTTP/1 stream: slope from {} to {} streams", plan.idle.0, plan.idle.1)
         },
-        needs: Needs::Nothing,
+        needs: Needs::Http1,
         measures: IDLE,
         lines: &[line(Against::Nothing, 2.2 * KB, 0.7 * KB)],
         run: memory::http1,
@@ -295,7 +299,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "churn",
         title: |_| format!("churn: clients connect, subscribe, vanish, {} at once", churn::AT_ONCE),
-        needs: Needs::Nothing,
+        needs: Needs::Http1,
         measures: &[less("CPU per client", Unit::Nanoseconds)],
         lines: &[line(Against::BestPeer, 1.2, 0.9)],
         run: churn::run,
@@ -305,7 +309,7 @@ pub(crate) const ROWS: &[Row] = &[
         title: |_| {
             format!("GET /plaintext over {REQUEST_CONNECTIONS} connections that are kept alive")
         },
-        needs: Needs::Nothing,
+        needs: Needs::Http1,
         measures: REQUESTS,
         lines: &[
             floor(0, Against::Peer("hyper"), 0.97),
@@ -316,7 +320,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "json",
         title: |_| format!("GET /json over {REQUEST_CONNECTIONS} connections that are kept alive"),
-        needs: Needs::Nothing,
+        needs: Needs::Http1,
         measures: REQUESTS,
         lines: &[],
         run: requests::json,
@@ -326,7 +330,7 @@ pub(crate) const ROWS: &[Row] = &[
         title: |_| {
             format!("GET /users/{{id}} over {REQUEST_CONNECTIONS} connections that are kept alive")
         },
-        needs: Needs::Nothing,
+        needs: Needs::Http1,
         measures: REQUESTS,
         lines: &[],
         run: requests::users,
@@ -462,9 +466,52 @@ pub(crate) const ROWS: &[Row] = &[
         run: handshakes::run,
     },
     Row {
+        name: "idle-http3",
+        title: |plan| {
+            format!(
+                "idle HTTP/3 stream: slope from {} to {} streams with {STREAMS_A_CONNECTION} on a connection, and from {} to {} with one",
+                plan.idle_http3.0, plan.idle_http3.1, plan.idle_quic.0, plan.idle_quic.1
+            )
+        },
+        needs: Needs::Http3,
+        measures: &[
+            less("user memory, many on a connection", Unit::Bytes),
+            less("user memory, one on a connection", Unit::Bytes),
+        ],
+        lines: &[],
+        run: memory::http3,
+    },
+    Row {
+        name: "fan-out-http3",
+        title: |plan| {
+            let connections = plan.fan_out_http2;
+            let streams = connections * STREAMS_A_CONNECTION;
+            format!(
+                "fan-out: {streams} HTTP/3 streams on {connections} connections, one message at a time"
+            )
+        },
+        needs: Needs::Http3,
+        measures: DELIVERY,
+        lines: &[],
+        run: fan_out_http3::on_few_connections,
+    },
+    Row {
+        name: "fan-out-http3-connections",
+        title: |plan| {
+            format!(
+                "fan-out: {} HTTP/3 streams, each on a connection of its own, one message at a time",
+                plan.fan_out_quic
+            )
+        },
+        needs: Needs::Http3,
+        measures: DELIVERY,
+        lines: &[],
+        run: fan_out_http3::on_own_connections,
+    },
+    Row {
         name: "drain",
         title: |plan| format!("SIGTERM with {} HTTP/1 streams open", plan.drain),
-        needs: Needs::Nothing,
+        needs: Needs::Http1,
         measures: DRAIN,
         lines: &[
             floor(0, Against::Nothing, 2.0 * SECOND),

@@ -106,6 +106,8 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The file of its private key, in PEM.
     pub key: PathBuf,
+    /// Whether the server also serves HTTP/3, over UDP at the same port.
+    pub has_http3: bool,
 }
 
 /// The listener with TLS that the laboratory asks for; `None` in the rows that do not need it.
@@ -121,6 +123,7 @@ pub fn tls() -> Option<Tls> {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         certificate: file("BENCH_TLS_CERTIFICATE"),
         key: file("BENCH_TLS_KEY"),
+        has_http3: env::var_os("BENCH_HTTP3").is_some(),
     })
 }
 

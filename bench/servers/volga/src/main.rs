@@ -35,10 +35,13 @@ async fn serve_all() -> std::io::Result<()> {
     let mut app = App::new().with_max_collected_bytes(MAX_COLLECTED);
     app = match bench_common::tls() {
         None => app.bind(bench_common::address()),
-        Some(tls) => app
-            .bind(tls.address)
-            .bind_plain(bench_common::address())
-            .with_tls(Tls::pem_files(tls.certificate, tls.key)),
+        Some(tls) => {
+            let app = app
+                .bind(tls.address)
+                .bind_plain(bench_common::address())
+                .with_tls(Tls::pem_files(tls.certificate, tls.key));
+            if tls.has_http3 { app.with_http3() } else { app }
+        }
     };
     map_web_sockets(&mut app, &hub);
 
