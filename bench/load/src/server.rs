@@ -64,7 +64,7 @@ impl Seat {
     }
 }
 
-/// What a server needs beside its program.
+/// A listener or an engine that a server gets in addition.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Extra {
     Nothing,

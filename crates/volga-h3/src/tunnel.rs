@@ -24,7 +24,7 @@ use crate::shared_connection::SharedConnection;
 #[derive(Debug)]
 pub(crate) struct H3Tunnel {
     request: RequestStream,
-    /// What has arrived and is not read yet.
+    /// Bytes that have arrived and are not read yet.
     received: Bytes,
     /// `None` only while it is dropped.
     respond: Option<ResponseStream>,

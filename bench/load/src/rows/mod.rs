@@ -122,7 +122,7 @@ impl Row {
         }
     }
 
-    /// What the servers get beside their programs.
+    /// The listener or the engine that the servers get in addition.
     pub(crate) fn extra(&self) -> Extra {
         match self.needs {
             Needs::Tls => Extra::Tls,

@@ -12,7 +12,7 @@ use volga_http::{DrainOutcome, RequestBody, Server, TunnelOffer, TunnelStream};
 use super::session_support::{RawClient, RawSession, frame, read_frame, write};
 use super::support::{Running, TestBody, pair, serve_with, tls, within};
 
-/// What the functions of tunnels have to tell.
+/// The events that the functions of tunnels report.
 type Told = mpsc::UnboundedReceiver<String>;
 type Tell = mpsc::UnboundedSender<String>;
 

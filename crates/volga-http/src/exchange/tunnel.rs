@@ -118,7 +118,7 @@ pub struct Tunnel(Arc<Mutex<Option<TunnelFn>>>);
 
 /// The function of an application that runs in a tunnel.
 pub type TunnelFn = Box<dyn FnOnce(TunnelStream) -> TunnelFuture + Send>;
-/// What a [`TunnelFn`] returns. The tunnel lasts until it is ready.
+/// The future that a [`TunnelFn`] returns. The tunnel lasts until it is ready.
 pub type TunnelFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Tunnel {

@@ -51,7 +51,7 @@ pub(crate) enum SessionError {
     Ended,
 }
 
-/// What is to be encrypted.
+/// The bytes or the message to encrypt next.
 #[derive(Clone, Copy)]
 enum Outgoing<'a> {
     Nothing,
