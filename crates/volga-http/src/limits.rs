@@ -313,6 +313,15 @@ pub(crate) const SUSPECT_TURN_FRAMES: usize = 16;
 /// About how many bytes one turn of an HTTP/2 connection reads.
 pub(crate) const TURN_READ_BYTES: usize = 128 * 1024;
 
+/// How many requests must be in one full read of an HTTP/2 connection before it reads further at
+/// once, up to [`LOOK_AHEAD_BYTES`]. Their resets may have arrived too, and then none of them is
+/// served.
+pub(crate) const LOOK_AHEAD_HEADS: usize = 64;
+
+/// About how many bytes of an HTTP/2 connection are held to look for the resets of the requests
+/// among them.
+pub(crate) const LOOK_AHEAD_BYTES: usize = 4 * FRAME_BYTES;
+
 /// How many requests one turn of an HTTP/2 connection begins.
 pub(crate) const TURN_REQUESTS: usize = 32;
 

@@ -52,9 +52,11 @@ pub(crate) fn take_http2_read_buffer() -> Vec<u8> {
     HTTP2_READ.take()
 }
 
-/// Keeps an empty read buffer of an HTTP/2 connection.
+/// Keeps an empty read buffer of an HTTP/2 connection, unless it has grown too large.
 pub(crate) fn put_http2_read_buffer(buffer: Vec<u8>) {
-    HTTP2_READ.set(buffer);
+    if buffer.capacity() <= POOLED_BUFFER_MAX {
+        HTTP2_READ.set(buffer);
+    }
 }
 
 /// Takes the empty buffer in which an HTTP/2 connection gathers its writes.

@@ -20,7 +20,9 @@ use super::direct::received_frames::{HEAD_BYTES, NUMBER_BYTES, ReceivedFrames, w
 use super::direct::windows::StreamRef;
 use super::direct::write_buffer::SharedWriteBuffer;
 use crate::io::send_queue::SendQueue;
-use crate::limits::{FRAME_BYTES, GATHER_BYTES, GATHER_PIECE, TURN_READ_BYTES};
+use crate::limits::{
+    FRAME_BYTES, GATHER_BYTES, GATHER_PIECE, LOOK_AHEAD_BYTES, LOOK_AHEAD_HEADS, TURN_READ_BYTES,
+};
 use crate::pool;
 
 /// A transport that gathers writes, remembers when the client last sent something, and notes
@@ -47,8 +49,9 @@ struct TransportState<I> {
     abandoned: usize,
 }
 
-/// Bytes that were read and not given to `h2` yet: at most two frames. Between turns the buffer is
-/// empty, unless an incomplete frame has arrived.
+/// Bytes that were read and not given to `h2` yet: at most two frames, or [`LOOK_AHEAD_BYTES`] of a
+/// client that sends many requests. Between turns the buffer is empty, unless an incomplete frame
+/// has arrived, or more than a turn reads.
 #[derive(Debug, Default)]
 struct H2ReadBuffer {
     bytes: Vec<u8>,
@@ -59,19 +62,27 @@ struct H2ReadBuffer {
 }
 
 impl H2ReadBuffer {
-    /// Removes the bytes that `h2` has read.
-    fn start(&mut self) {
+    /// How many bytes `h2` has not read.
+    fn unread(&self) -> usize {
+        self.bytes.len() - self.given
+    }
+
+    /// Makes room for this many more bytes, in place of those that `h2` has read.
+    fn make_room(&mut self, space: usize) {
         if self.bytes.capacity() == 0 {
             self.bytes = pool::take_http2_read_buffer();
         }
         self.bytes.drain(..std::mem::take(&mut self.given));
         self.passed = 0;
+        self.bytes.reserve_exact(space);
     }
 
-    /// Frees the buffer if it is empty.
+    /// Frees the buffer if `h2` has read all of it.
     fn free_if_empty(&mut self) {
-        if self.bytes.is_empty() {
-            pool::put_http2_read_buffer(std::mem::take(&mut self.bytes));
+        if self.unread() == 0 {
+            let Self { mut bytes, .. } = std::mem::take(self);
+            bytes.clear();
+            pool::put_http2_read_buffer(bytes);
         }
     }
 
@@ -233,9 +244,8 @@ impl<I: AsyncRead + Unpin> TransportState<I> {
                 return Poll::Ready(Ok(()));
             }
             self.frames.settle();
-            received.start();
             self.pass();
-            if self.received.passed > 0 {
+            if self.received.given < self.received.passed {
                 continue;
             }
             if self.left == 0 {
@@ -247,23 +257,13 @@ impl<I: AsyncRead + Unpin> TransportState<I> {
                 }
                 return Poll::Pending;
             }
-            let received = &mut self.received;
-            // The buffer holds less than one frame, because a whole frame would have passed. It is
-            // filled up to the length of the largest frame, so it does not grow.
-            let space = (HEAD_BYTES + FRAME_BYTES).saturating_sub(received.bytes.len()).max(1);
-            // A grant for `h2` may be inserted as well.
-            received.bytes.reserve_exact(space + HEAD_BYTES + NUMBER_BYTES);
-            let mut space = (&mut received.bytes).limit(space);
-            let Poll::Ready(read) = pin!(self.io.read_buf(&mut space)).poll(cx) else {
-                received.free_if_empty();
+            let Poll::Ready(read) = self.poll_fill(cx)? else {
+                self.received.free_if_empty();
                 return Poll::Pending;
             };
-            let read = read?;
-            self.left = self.left.saturating_sub(read);
+            let received = &mut self.received;
             if read > 0 {
                 self.heard = Instant::now();
-                self.abandoned = self.frames.count_abandoned(&received.bytes);
-                self.pass();
             } else if received.bytes.is_empty() {
                 received.free_if_empty();
                 return Poll::Ready(Ok(()));
@@ -272,6 +272,46 @@ impl<I: AsyncRead + Unpin> TransportState<I> {
                 received.passed = received.bytes.len();
             }
         }
+    }
+
+    /// Reads from the socket: as much as the largest frame, and further if these bytes are full of
+    /// requests. Notes how many of the requests are abandoned already. Returns how many bytes were
+    /// read.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // The buffer holds less than one frame, because a whole frame would have passed. It is
+        // filled up to the length of the largest frame, so in most cases it does not grow.
+        let received = &mut self.received;
+        let mut space = (HEAD_BYTES + FRAME_BYTES).saturating_sub(received.unread()).max(1);
+        let mut filled = 0;
+        loop {
+            // A grant for `h2` may be inserted as well.
+            received.make_room(space + HEAD_BYTES + NUMBER_BYTES);
+            let mut free = (&mut received.bytes).limit(space);
+            let read = match pin!(self.io.read_buf(&mut free)).poll(cx) {
+                Poll::Ready(Ok(read)) => read,
+                Poll::Pending if filled > 0 => 0,
+                // The error comes again with the next read.
+                Poll::Ready(Err(_)) if filled > 0 => 0,
+                ended => return ended,
+            };
+            filled += read;
+            if read == 0 {
+                break;
+            }
+            let seen = self.frames.look_ahead(&received.bytes);
+            self.abandoned = seen.abandoned;
+            let is_undecided = seen.abandoned == 0 && seen.requests >= LOOK_AHEAD_HEADS;
+            if read < space || !is_undecided || received.bytes.len() >= LOOK_AHEAD_BYTES {
+                break;
+            }
+            space = FRAME_BYTES;
+        }
+        self.left = self.left.saturating_sub(filled);
+        if self.abandoned > 0 {
+            // Before any of these requests passes, the connection decides whether it goes on.
+            self.frames.end_turn();
+        }
+        Poll::Ready(Ok(filled))
     }
 
     /// Finds how many of the received bytes `h2` may read.

@@ -17,13 +17,15 @@ use tokio::time::sleep;
 use tower_service::Service;
 
 use super::abuse::{CANCEL, GET, GOAWAY, PING, PREFACE, PRIORITY, frame, streams};
+use super::bursts::head;
 use super::direct::received_frames::{
     CONTINUATION, END_HEADERS, END_STREAM, HEADERS, PADDED, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 };
 use super::tests::connect_to;
 use super::*;
 use crate::limits::{
-    MAX_UNANSWERED_RESETS, RESET_WITHOUT_HANDLER, RESPONSES_PER_RESET, UNANSWERED_RESETS_PER_SECOND,
+    LOOK_AHEAD_BYTES, MAX_UNANSWERED_RESETS, RESET_WITHOUT_HANDLER, RESPONSES_PER_RESET,
+    UNANSWERED_RESETS_PER_SECOND,
 };
 
 /// How many handlers were called, and how many of them exist.
@@ -363,22 +365,24 @@ async fn requests_that_are_reset_before_their_handlers_are_called_count_several_
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_and_resets_that_arrive_together_are_refused_before_more_than_a_few_begin() {
+async fn requests_and_resets_that_arrive_together_are_refused_before_a_handler_is_called() {
     let each = MAX_UNANSWERED_RESETS / RESET_WITHOUT_HANDLER;
-    for block in [each + 1, 2 * each, 100, MAX_STREAMS as usize] {
-        let (mut client, calls, serving) = connected(false).await;
-        let ids: Vec<u32> = streams().take(block).collect();
-        let frames: Vec<u8> = ids
-            .iter()
-            .map(|&id| request(id))
-            .chain(ids.iter().map(|&id| reset(id)))
-            .collect::<Vec<_>>()
-            .concat();
-        client.write_all(&frames).await.expect("room");
-        sleep(2 * LINGER_TIME).await;
-        assert!(serving.is_finished());
-        let called = calls.all.load(Ordering::Relaxed);
-        assert!(called <= HEADS_AT_ONCE, "{called} of {block}");
+    for path in [1, 40, 120].map(|length| "p".repeat(length)) {
+        let request = |id| frame(HEADERS, END_STREAM | END_HEADERS, id, &head(&path));
+        // As many as the server looks at together.
+        let most = (LOOK_AHEAD_BYTES - PREFACE.len()) / (request(1).len() + reset(1).len());
+        for block in [each + 1, 2 * each, 100, MAX_STREAMS as usize, 900] {
+            let (mut client, calls, serving) = connected(false).await;
+            let ids: Vec<u32> = streams().take(block.min(most)).collect();
+            let requests = ids.iter().map(|&id| request(id));
+            let resets = ids.iter().map(|&id| reset(id));
+            let frames: Vec<u8> = requests.chain(resets).flatten().collect();
+            client.write_all(&frames).await.expect("room");
+            sleep(2 * LINGER_TIME).await;
+            assert!(serving.is_finished(), "{block} requests for {path}");
+            let called = calls.all.load(Ordering::Relaxed);
+            assert_eq!(called, 0, "of {block} requests for {path}");
+        }
     }
 }
 

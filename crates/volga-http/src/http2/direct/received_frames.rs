@@ -159,18 +159,22 @@ impl ReceivedFrames {
         std::mem::replace(&mut self.resets, rest)
     }
 
-    /// How many requests are among these bytes together with their resets. The bytes have arrived,
-    /// and nothing of them has passed.
-    pub(in crate::http2) fn count_abandoned(&self, bytes: &[u8]) -> usize {
+    /// Counts the requests among these bytes. The bytes have arrived, and nothing of them has
+    /// passed.
+    pub(in crate::http2) fn look_ahead(&self, bytes: &[u8]) -> LookAhead {
         let mut rest = bytes.get(self.skip..).unwrap_or_default();
-        let mut abandoned = 0;
+        let mut seen = LookAhead::default();
         while let Some(head) = rest.first_chunk().map(Head::read) {
-            if head.kind == RST_STREAM && head.stream > self.newest {
-                abandoned += 1;
+            if head.stream > self.newest {
+                match head.kind {
+                    HEADERS => seen.requests += 1,
+                    RST_STREAM => seen.abandoned += 1,
+                    _ => {}
+                }
             }
             rest = rest.get(HEAD_BYTES + head.length..).unwrap_or_default();
         }
-        abandoned
+        seen
     }
 
     /// How much padding DATA frames had beyond their content, since this was last called.
@@ -313,6 +317,15 @@ impl ReceivedFrames {
         }
         true
     }
+}
+
+/// The requests among bytes that have arrived and not passed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::http2) struct LookAhead {
+    /// How many heads of requests there are.
+    pub(in crate::http2) requests: usize,
+    /// How many resets of such requests there are.
+    pub(in crate::http2) abandoned: usize,
 }
 
 /// What happens to bytes from the client.

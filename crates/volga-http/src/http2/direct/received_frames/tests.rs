@@ -86,7 +86,7 @@ fn the_rest_of_a_head_passes_with_it() {
 }
 
 #[test]
-fn resets_that_have_arrived_with_their_requests_are_counted_wherever_the_bytes_end() {
+fn requests_and_resets_that_have_arrived_are_counted_wherever_the_bytes_end() {
     let of = |kind, stream, length| {
         let head = Head { kind, flags: END_HEADERS, stream, length };
         [&head.write()[..], &vec![RST_STREAM; length]].concat()
@@ -106,11 +106,15 @@ fn resets_that_have_arrived_with_their_requests_are_counted_wherever_the_bytes_e
         of(RST_STREAM, 7, 4),
     ]
     .concat();
-    let mut counts: Vec<usize> =
-        (0..=bytes.len()).map(|end| client.frames.count_abandoned(&bytes[..end])).collect();
-    assert!(counts.is_sorted(), "{counts:?}");
-    counts.dedup();
-    assert_eq!(counts, [0, 1, 2]);
+    let seen: Vec<_> =
+        (0..=bytes.len()).map(|end| client.frames.look_ahead(&bytes[..end])).collect();
+    let mut requests: Vec<usize> = seen.iter().map(|seen| seen.requests).collect();
+    let mut abandoned: Vec<usize> = seen.iter().map(|seen| seen.abandoned).collect();
+    for counts in [&mut requests, &mut abandoned] {
+        assert!(counts.is_sorted(), "{counts:?}");
+        counts.dedup();
+        assert_eq!(*counts, [0, 1, 2]);
+    }
 }
 
 #[test]
