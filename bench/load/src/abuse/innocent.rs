@@ -12,7 +12,13 @@ use super::{waits::WaitTimes, watch::Progress};
 use crate::{
     connect,
     failure::Failure,
-    wire::{Malformed, Response},
+    wire::{
+        Malformed, Response,
+        frames::{
+            DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PREFACE, get_block, write_frame,
+            write_settings,
+        },
+    },
 };
 
 /// The time from the beginning of one request to the beginning of the next.
@@ -24,6 +30,32 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// How long one read waits for bytes, so that the client notices when [`LONGEST_WAIT`] is over.
 const READ: Duration = Duration::from_millis(100);
+
+/// Sends one ordinary request over HTTP/2, and waits for the whole response.
+///
+/// Every client of HTTP/2 makes the kernel map the program's code for it. That is no cost of an
+/// attack, so it happens before the memory is read.
+pub(crate) fn ask_over_http2(server: SocketAddr) -> Result<(), Failure> {
+    let mut socket = connect::connect(server, 0)?;
+    socket.set_read_timeout(Some(LONGEST_WAIT))?;
+    let mut request = PREFACE.to_vec();
+    write_settings(&mut request, &[]);
+    write_frame(&mut request, HEADERS, END_HEADERS | END_STREAM, 1, &get_block("/plaintext"));
+    socket.write_all(&request)?;
+    let (mut frames, mut buffer) = (Frames::default(), [0; 4096]);
+    let mut is_complete = false;
+    while !is_complete {
+        let size = socket.read(&mut buffer)?;
+        if size == 0 {
+            return Err(Failure::new("the server closed before its response over HTTP/2"));
+        }
+        frames.feed(&buffer[..size], |frame| {
+            let is_of_response = matches!(frame.kind, HEADERS | DATA);
+            is_complete |= is_of_response && frame.flags & END_STREAM != 0;
+        })?;
+    }
+    Ok(())
+}
 
 pub(crate) struct Innocent {
     socket: TcpStream,

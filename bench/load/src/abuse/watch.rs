@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::{innocent::Innocent, waits::WaitTimes};
+use super::{
+    innocent::{Innocent, ask_over_http2},
+    waits::WaitTimes,
+};
 use crate::{failure::Failure, server::Server};
 
 /// The time between two readings of the server's memory.
@@ -68,6 +71,7 @@ pub(crate) fn watch<T: Send>(
     // The client connects before the memory is read, because its connection is not a cost of the
     // attack.
     let innocent = Innocent::connect(server.address)?;
+    ask_over_http2(server.address)?;
     server.rest()?;
     let before = server.private_memory()?;
     let cpu = server.cpu()?;
