@@ -7,8 +7,8 @@ use http::{HeaderMap, header};
 ///
 /// A client without a readable `Accept` accepts everything, so it gets the first offer. The most
 /// specific range counts for each offer: `text/html` before `text/*` before `*/*`. A range with the
-/// quality 0, or with a malformed one, refuses. Parameters other than `q` are ignored. The rules are
-/// those of RFC 9110, section 12.5.1.
+/// quality 0, or with a malformed one, refuses. Parameters other than `q` are ignored. The rules
+/// are those of RFC 9110, section 12.5.1.
 ///
 /// Put the type for programs first, because many programs send `*/*` or no `Accept`. Browsers name
 /// `text/html`. A response that depends on `Accept` should have `Vary: accept`.

@@ -25,15 +25,15 @@ const UNFINISHED: &str = "unfinished";
 /// process; several processes need a database. Clones share the folder.
 ///
 /// The names of the files are the IDs of the sessions, which are secrets. On Unix only the user of
-/// the process can read the folder (mode 0700) and the files (mode 0600). On other systems, choose a
-/// folder that other users cannot read.
+/// the process can read the folder (mode 0700) and the files (mode 0600). On other systems, choose
+/// a folder that other users cannot read.
 ///
 /// A file is replaced in one step, and written to the disk before. So after `kill -9` or a power
 /// failure a session is there in its old or its new state. A file that cannot be read as a session
 /// counts as no session.
 ///
-/// When a session begins, and at most every ten minutes, the store deletes the files of the sessions
-/// that have ended. At the maximum, a new session is refused with status 503.
+/// When a session begins, and at most every ten minutes, the store deletes the files of the
+/// sessions that have ended. At the maximum, a new session is refused with status 503.
 ///
 /// ```
 /// use volga_web::{FileSessions, Sessions};

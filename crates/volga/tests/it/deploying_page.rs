@@ -1,5 +1,5 @@
-//! The Dockerfile of the page "Deploying" builds the project that Quick Start describes. These tests
-//! follow its paths in a model of the context and of the images; they do not run Docker.
+//! The Dockerfile of the page "Deploying" builds the project that Quick Start describes. These
+//! tests follow its paths in a model of the context and of the images; they do not run Docker.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
