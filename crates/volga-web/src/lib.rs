@@ -136,6 +136,7 @@ pub use rate_limit::{
 };
 #[cfg(feature = "sessions")]
 pub use sessions::{
+    file::FileSessions,
     id::SessionId,
     memory::{DEFAULT_MAX_SESSIONS, MemorySessions},
     record::SessionRecord,

@@ -34,6 +34,7 @@
 //! | [`Path`], [`Query`], [`Header`], [`Json`], [`Form`], [`NdJson`], [`Text`] | arguments of handlers, beside `String`, numbers and [the rest](http::FromRequestParts) |
 //! | [`ok!`], [`status!`], [`created!`], [`accepted!`], [`no_content!`], [`bad_request!`], [`not_found!`] | responses with text or JSON |
 //! | [`Valid`], [`Validate`], [`FieldErrors`] | arguments that are checked before the handler runs |
+//! | [`html_fragment!`], [`TrustedHtml`] | a piece of HTML for `html!`, with escaped values |
 //! | [`redirect!`], [`permanent_redirect!`], [`html!`], [`form!`], [`stream!`], [`response!`] | other responses |
 //! | [`sse!`], [`sse_stream!`] | event streams |
 //! | [`http`] | requests, responses, and [event streams](http::sse) with their [hub](http::sse::Hub) |
@@ -84,6 +85,7 @@ mod late_report;
 mod limit_streams;
 mod macros;
 mod map_service;
+mod media_preference;
 #[cfg(any(feature = "http3", feature = "ws"))]
 mod other_protocol;
 mod resume;
@@ -232,7 +234,7 @@ pub mod multipart {
 #[cfg(feature = "sessions")]
 pub mod sessions {
     pub use crate::exports::identity::{
-        MemorySessions, Session, SessionId, SessionRecord, SessionStore, Sessions,
+        FileSessions, MemorySessions, Session, SessionId, SessionRecord, SessionStore, Sessions,
     };
 }
 
@@ -251,7 +253,7 @@ pub mod http {
     pub use crate::https::client_certificate::{ClientCertificate, ClientCertificateError};
     pub use crate::{
         client_addr::ClientAddr, client_ip::client_ip, https::client_scheme::ClientScheme,
-        trusted_proxies::ForwardedPrefix,
+        media_preference::preferred_media_type, trusted_proxies::ForwardedPrefix,
     };
     pub use ::bytes::Bytes;
     pub use ::http::{
@@ -437,6 +439,10 @@ pub mod __private {
     pub use serde_json;
     pub use volga_core::set_header;
     pub use volga_macros::html as html_format;
+    /// The names to which `html_fragment!` expands.
+    pub mod fragment {
+        pub use crate::macros::{EscapeHtml, ToHtml, html_fragment_text as html_text};
+    }
     pub use volga_sse::{__private::yields, generate};
 }
 

@@ -115,7 +115,7 @@ struct Notification<'a> {
 }
 
 async fn send(User(from): User, hub: Dc<Hub>, Json(draft): Json<Draft>) -> HttpResult {
-    publish(&hub, &from, &draft)
+    deliver(&hub, &from, &draft).await
 }
 
 async fn send_by_token(
@@ -123,10 +123,11 @@ async fn send_by_token(
     hub: Dc<Hub>,
     Json(draft): Json<Draft>,
 ) -> HttpResult {
-    publish(&hub, &from, &draft)
+    deliver(&hub, &from, &draft).await
 }
 
-fn publish(hub: &Hub, from: &str, draft: &Draft) -> HttpResult {
+/// Publishes with `send`, which works for a hub in memory and for one with a log on a disk.
+async fn deliver(hub: &Hub, from: &str, draft: &Draft) -> HttpResult {
     check_name(&draft.to)?;
     let text = draft.text.trim();
     if text.is_empty() || text.chars().count() > MAX_TEXT {
@@ -134,8 +135,8 @@ fn publish(hub: &Hub, from: &str, draft: &Draft) -> HttpResult {
         return Err(Error::from(Problem::new(422).with_detail(detail)));
     }
     let message = Message::new().json(Notification { from, text });
-    let position = hub.publish(&topic_of(&draft.to), message)?;
-    created!({ "id": position.to_string() })
+    let sent = hub.send(&topic_of(&draft.to), message).await?;
+    created!({ "id": sent.position.to_string() })
 }
 
 fn topic_of(user: &str) -> String {

@@ -192,3 +192,23 @@ fn redb_lock(path: &std::path::Path) -> Result<(), std::fs::TryLockError> {
     let file = fs::File::open(path).unwrap();
     file.try_lock()
 }
+
+#[tokio::test]
+async fn positions_keep_their_order_over_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path());
+    let mut positions = Vec::new();
+    for run in 0..4 {
+        let hub = open(&log);
+        // Runs of many messages and of none: the numbers of a later run may be smaller.
+        for n in 0..(3 - run) * 5 {
+            positions.push(hub.send("t.a", text(n)).await.unwrap().position);
+        }
+    }
+    let hub = open(&log);
+    positions.push(hub.send("t.a", text(0)).await.unwrap().position);
+    assert!(positions.is_sorted_by(|one, next| one < next), "{positions:?}");
+    let epochs: std::collections::BTreeSet<u64> =
+        positions.iter().map(|position| position.epoch()).collect();
+    assert_eq!(epochs.len(), 4, "each run has an epoch of its own");
+}

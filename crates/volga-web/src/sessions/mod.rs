@@ -7,12 +7,14 @@
 //! | `expiry` | when a session ends (pure) |
 //! | `id`, `record`, `store` | what a store keeps, and the trait that it implements |
 //! | `memory` | the store in memory |
+//! | `file` | the store in the files of a folder |
 //!
 //! The cookie is written by [`Cookies`](crate::Cookies), so it is on every response, also on the
 //! head of an event stream. To add a store, implement [`SessionStore`](store::SessionStore);
 //! `examples/login` has one on SQLite.
 
 mod expiry;
+pub(crate) mod file;
 pub(crate) mod id;
 pub(crate) mod memory;
 pub(crate) mod record;

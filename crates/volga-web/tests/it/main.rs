@@ -8,6 +8,7 @@ mod cookies;
 mod cors;
 mod cross_site;
 mod decompression;
+mod file_sessions;
 mod files;
 mod multipart;
 mod multipart_types;

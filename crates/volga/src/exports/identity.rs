@@ -200,6 +200,24 @@ pub use volga_web::CrossSiteProtection;
 #[cfg(feature = "sessions")]
 pub use volga_web::{MemorySessions, Session, Sessions};
 
+/// Sessions in the files of a folder, which survive a restart.
+///
+/// ```
+/// use volga::{App, sessions::{FileSessions, Sessions}};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let temporary = tempfile::tempdir()?;
+/// let folder = std::env::temp_dir().join("my-app/sessions");
+/// # let folder = temporary.path().join("sessions");
+/// let mut app = App::new();
+/// app.add_singleton(Sessions::new(FileSessions::open(folder)?));
+/// # app.check()?;
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "sessions")]
+pub use volga_web::FileSessions;
+
 /// A store for sessions, here the one in memory; `examples/login` has one on SQLite.
 ///
 /// ```

@@ -45,7 +45,38 @@ macro_rules! html {
     };
 }
 
-/// HTML that [`html!`](crate::html!) inserts without escaping it.
+/// Creates a piece of HTML, in which the values are escaped, as [`TrustedHtml`] with a `String`.
+///
+/// [`html!`](crate::html!) and `html_fragment!` insert it without escaping it again. So write each
+/// row of a list, and the content of a layout, as a fragment. Fragments can be collected into one.
+///
+/// ```
+/// use volga::{HttpResult, TrustedHtml, html, html_fragment};
+///
+/// type Fragment = TrustedHtml<String>;
+///
+/// fn layout(title: &str, content: Fragment) -> HttpResult {
+///     html!("<title>{title}</title><main>{content}</main>")
+/// }
+///
+/// fn list(names: &[&str]) -> Fragment {
+///     let rows: Fragment = names.iter().map(|name| html_fragment!("<li>{name}</li>")).collect();
+///     html_fragment!("<ul>{rows}</ul>")
+/// }
+///
+/// assert_eq!(list(&["tea", "<b>"]).0, "<ul><li>tea</li><li>&lt;b&gt;</li></ul>");
+/// let page = layout("Names & more", list(&["tea"])).unwrap();
+/// # drop(page);
+/// ```
+#[macro_export]
+macro_rules! html_fragment {
+    ($format:literal $(, $arg:expr)* $(,)?) => {
+        $crate::__private::html_format!($crate::__private::fragment, $format $(, $arg)*)
+    };
+}
+
+/// HTML that [`html!`](crate::html!) inserts without escaping it. It takes a `String` or any other
+/// value with [`Display`](fmt::Display).
 ///
 /// Use it for HTML that your program has written. Text from a client must be escaped, or the client
 /// can run scripts in the pages of other users.
@@ -62,6 +93,17 @@ pub struct TrustedHtml<T>(
     /// The HTML.
     pub T,
 );
+
+impl<T: fmt::Display> FromIterator<TrustedHtml<T>> for TrustedHtml<String> {
+    fn from_iter<I: IntoIterator<Item = TrustedHtml<T>>>(parts: I) -> Self {
+        let mut html = String::new();
+        for part in parts {
+            // Writing to a `String` fails only if the `Display` of the part does.
+            let _ = write!(html, "{part}");
+        }
+        Self(html)
+    }
+}
 
 impl<T: fmt::Display> fmt::Display for TrustedHtml<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,6 +179,11 @@ pub fn html(html: impl Into<HttpBody>) -> HttpResult {
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, html);
     Ok(response)
+}
+
+/// Creates a piece of HTML from a text whose values are in escaped form.
+pub fn html_fragment_text(text: fmt::Arguments<'_>) -> TrustedHtml<String> {
+    TrustedHtml(text.to_string())
 }
 
 /// Creates an HTML response from a text whose values are in escaped form.

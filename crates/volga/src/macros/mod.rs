@@ -12,7 +12,7 @@ mod stream;
 #[cfg(feature = "files")]
 pub use file::{attachment, file};
 pub use form::form;
-pub use html::{EscapeHtml, EscapedHtml, ToHtml, TrustedHtml, html, html_text};
+pub use html::{EscapeHtml, EscapedHtml, ToHtml, TrustedHtml, html, html_fragment_text, html_text};
 pub use raw::raw;
 pub use redirect::redirect;
 pub use response::{IntoStatus, json, respond, text};

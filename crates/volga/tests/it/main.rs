@@ -16,6 +16,7 @@ mod cookies;
 mod cross_origin;
 mod crowd;
 mod cutting_proxy;
+mod deploying_page;
 mod describe;
 mod error_headers;
 mod error_types;
