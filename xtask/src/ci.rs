@@ -419,6 +419,7 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("volga", &["--features", "signed-cookies"]),
     ("volga", &["--features", "auth,sessions"]),
     ("volga", &["--features", "redis"]),
+    ("volga", &["--features", "redis-tls"]),
     ("volga", &["--all-features"]),
 ];
 

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs::File,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
@@ -24,6 +25,9 @@ use crate::{
 /// The program of a node, and the environment variable by which it learns the engine's address.
 const NODE: &str = "bench-node";
 const URL: &str = "BENCH_REDIS";
+/// The program that starts another one, to which the kernel gives a core only while no other
+/// program wants it.
+const BACKGROUND: &[&str] = &["chrt", "--idle", "0"];
 
 /// How often a node looks at the engine when there is no message.
 const LOOK: Duration = Duration::from_secs(1);
@@ -90,15 +94,30 @@ impl Engine {
 
     /// Starts a node, and waits until it is ready.
     pub(crate) fn start_node(&self) -> Result<Server, Failure> {
+        self.start_node_with(&[], self.seat)
+    }
+
+    /// Starts a node on the core of the load. It runs only while no other program wants that core.
+    pub(crate) fn start_node_in_the_background(&self) -> Result<Server, Failure> {
+        // The laboratory has bound itself to this core.
+        let (core, _) = launch::cores().map_err(std::io::Error::from)?;
+        self.start_node_with(BACKGROUND, Seat { core, ..self.seat })
+    }
+
+    fn start_node_with(&self, prefix: &[&str], seat: Seat) -> Result<Server, Failure> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let address = free_address()?;
         let program = Program {
             name: format!("node-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
-            command: vec![self.programs.join(NODE).into(), address.port().to_string().into()],
+            command: prefix
+                .iter()
+                .map(OsString::from)
+                .chain([self.programs.join(NODE).into(), address.port().to_string().into()])
+                .collect(),
             variables: vec![(URL, format!("redis://{}", self.address).into())],
             probe: Probe::Ready,
         };
-        Server::start_program(program, address, &self.scratch, self.seat)
+        Server::start_program(program, address, &self.scratch, seat)
     }
 }
 
@@ -108,6 +127,12 @@ impl Drop for Engine {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Says what is missing to run nodes.
+pub(crate) fn missing(places: &Places) -> Option<String> {
+    (!places.programs.join(NODE).exists())
+        .then(|| format!("{NODE} is not built: `cargo xtask bench --nodes` builds it"))
 }
 
 /// The version of the engine on this machine, if it is installed.

@@ -3,6 +3,7 @@
 
 use crate::{
     args::Args,
+    engine,
     failure::Failure,
     peer::{LIMIT, OURS, PEERS, Peer, Places},
     plan::Plan,
@@ -34,7 +35,8 @@ pub(crate) fn servers(
         if peer.is_before() && places.before.is_none() {
             continue;
         }
-        match peer.missing(places) {
+        let missing = if args.nodes { engine::missing(places) } else { peer.missing(places) };
+        match missing {
             Some(missing) => skipped.push((peer, missing)),
             None => present.push(peer),
         }

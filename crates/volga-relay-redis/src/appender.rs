@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use volga_sse::Position;
-use volga_sse::hub::{Receipt, RelayError, SendError};
+use volga_sse::hub::{Append, KeyChange, Receipt, RelayError, SendError};
 
 use crate::backoff::Backoff;
 use crate::connection_error::{Cause, ConnectionError};
 use crate::engine::{AppendCall, Engine, Outcome, Role};
+use crate::engine_clock::EngineClock;
 use crate::queue::{PendingAppend, PendingTail, Request, size};
 use crate::settings::{MAX_BATCH, MAX_BATCH_BYTES, Settings};
 
@@ -46,6 +47,57 @@ struct Session {
     engine: Engine,
     epoch: u64,
     script: String,
+    /// `None` until the server was asked for its time.
+    clock: Option<EngineClock>,
+}
+
+impl Session {
+    /// Asks for the time of the server if it is not known.
+    async fn update_clock(&mut self) -> Result<(), ConnectionError> {
+        if self.clock.and_then(|clock| clock.now(Instant::now())).is_none() {
+            let time = self.engine.time().await?;
+            self.clock = Some(EngineClock::new(time, Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// Appends messages, and returns a result for each.
+    async fn append(
+        &mut self,
+        settings: &Settings,
+        batch: &[PendingAppend],
+    ) -> Result<Vec<Outcome>, ConnectionError> {
+        let call = AppendCall {
+            keys: &settings.keys,
+            script: &self.script,
+            epoch: self.epoch,
+            max_entries: settings.max_entries,
+        };
+        let now = self.clock.and_then(|clock| clock.now(Instant::now()));
+        // Several messages are appended by the script: the nodes then read all of them at once, and
+        // are not woken by the first of them.
+        let ([PendingAppend { append, .. }], Some(now)) = (batch, now) else {
+            return self.engine.append(&call, batch).await;
+        };
+        if !is_plain(append) {
+            return self.engine.append(&call, batch).await;
+        }
+        match self.engine.append_plain(&call, append, now).await {
+            Ok(outcome) => Ok(vec![outcome]),
+            Err(error) => match (error.code(), error.reply()) {
+                (Some(code), reply) if !TRY_AGAIN.contains(&code) => {
+                    let reply = reply.unwrap_or_default();
+                    Ok(vec![Outcome::Failed(format!("{code} {reply}"))])
+                }
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+/// Whether the append of a message changes nothing but the log.
+fn is_plain(append: &Append) -> bool {
+    matches!(append.key(), KeyChange::None) && append.retry_key().is_none()
 }
 
 impl Appender {
@@ -90,7 +142,8 @@ impl Appender {
         let Settings { servers, keys, .. } = &*self.settings;
         let (mut engine, entered) = Engine::connect_primary(servers, keys, self.known).await?;
         let script = engine.load_append().await?;
-        Ok(Session { engine, epoch: entered.epoch, script })
+        let clock = entered.time.map(|time| EngineClock::new(time, Instant::now()));
+        Ok(Session { engine, epoch: entered.epoch, script, clock })
     }
 
     /// Waits before the next attempt to connect, and fails what has waited for long enough. Returns
@@ -121,7 +174,7 @@ impl Appender {
                         None => return Ok(()),
                     },
                     () = self.reader_failed.notified() => true,
-                    () = sleep(IDLE) => true,
+                    () = session.engine.pause(IDLE) => true,
                 };
                 if is_idle {
                     session.engine.tail(&settings.keys).await?;
@@ -148,8 +201,9 @@ impl Appender {
                     _ = reply.send(Ok(tail));
                 }
             }
-            let batch = self.next_batch();
-            if !batch.is_empty() {
+            if !self.waiting.is_empty() {
+                session.update_clock().await?;
+                let batch = self.next_batch();
                 self.append(&mut session, batch).await?;
             }
         }
@@ -179,13 +233,7 @@ impl Appender {
         batch: Vec<PendingAppend>,
     ) -> Result<(), ConnectionError> {
         let settings = Arc::clone(&self.settings);
-        let call = AppendCall {
-            keys: &settings.keys,
-            script: &session.script,
-            epoch: session.epoch,
-            max_entries: settings.max_entries,
-        };
-        let outcomes = match session.engine.append(&call, &batch).await {
+        let outcomes = match session.append(&settings, &batch).await {
             Ok(outcomes) => outcomes,
             Err(error) => return self.fail(batch, error),
         };

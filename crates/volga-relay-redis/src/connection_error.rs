@@ -48,6 +48,12 @@ impl ConnectionError {
         let Cause::Redis(error) = &self.cause else { return None };
         error.code()
     }
+
+    /// The error with which the server replied, without its first word.
+    pub(crate) fn reply(&self) -> Option<&str> {
+        let Cause::Redis(error) = &self.cause else { return None };
+        error.code().and(error.detail())
+    }
 }
 
 impl fmt::Display for ConnectionError {
@@ -66,6 +72,12 @@ impl fmt::Display for ConnectionError {
                 (Some(code), detail) => {
                     write!(f, "Redis at {server} replied: {code} {}", detail.unwrap_or_default())
                 }
+                // The client has no kind of its own for this.
+                (None, _) if error.to_string().contains("invalid peer certificate") => write!(
+                    f,
+                    "this node does not trust the certificate of Redis at {server} ({error}): name \
+                     its authority with `tls_authorities`, and the server as in the certificate"
+                ),
                 (None, _) => write!(f, "no connection to Redis at {server}: {error}"),
             },
             Cause::Silent(time) => {

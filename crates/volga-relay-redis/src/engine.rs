@@ -8,12 +8,13 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisResult, Value, cmd};
 use tokio::time::timeout;
 use volga_sse::Position;
-use volga_sse::hub::KeyChange;
+use volga_sse::hub::{Append, KeyChange};
 
 use crate::connection_error::{Cause, ConnectionError};
-use crate::entry::{Entry, Table, id_of, parse_entries, parse_id, time_at};
+use crate::entry::{Entry, Table, id_of, milliseconds_at, parse_entries, parse_id, time_at};
 use crate::epoch_list::EpochList;
 use crate::keys::Keys;
+use crate::lazy_timer::LazyTimer;
 use crate::queue::PendingAppend;
 use crate::reply::{array, bytes, items, number, text};
 use crate::servers::{Server, Servers};
@@ -29,6 +30,7 @@ const SNAPSHOT: &str = include_str!("scripts/snapshot.lua");
 pub(crate) struct Engine {
     connection: MultiplexedConnection,
     address: Arc<str>,
+    timer: LazyTimer,
 }
 
 /// The reply to [`Engine::enter`].
@@ -69,7 +71,7 @@ impl Engine {
         let address = Arc::clone(&server.address);
         let connect = server.client.get_multiplexed_async_connection_with_config(&config);
         match timeout(REPLY_TIMEOUT, connect).await {
-            Ok(Ok(connection)) => Ok(Self { connection, address }),
+            Ok(Ok(connection)) => Ok(Self { connection, address, timer: LazyTimer::new() }),
             Ok(Err(error)) => Err(ConnectionError::new(&address, Cause::Redis(error.into()))),
             Err(_) => Err(ConnectionError::new(&address, Cause::Silent(REPLY_TIMEOUT))),
         }
@@ -294,6 +296,49 @@ impl Engine {
             .ok_or_else(|| self.error(Cause::UnexpectedReply("EVALSHA")))
     }
 
+    /// Appends one message that has neither a key nor a retry key. This needs no script, which
+    /// would take Redis longer than the append itself.
+    pub(crate) async fn append_plain(
+        &mut self,
+        call: &AppendCall<'_>,
+        append: &Append,
+        now: SystemTime,
+    ) -> Result<Outcome, ConnectionError> {
+        let mut command = cmd("XADD");
+        command.arg(&call.keys.log).arg("NOMKSTREAM").arg("MAXLEN").arg("~").arg(call.max_entries);
+        command.arg(format!("{}-*", call.epoch)).arg("t").arg(append.topic());
+        command.arg("p").arg(&append.payload()[..]).arg("a").arg(milliseconds_at(now));
+        match self.call(&command, REPLY_TIMEOUT).await {
+            // Without the log, another life of the server has begun.
+            Ok(Value::Nil) => Ok(Outcome::Stale),
+            Ok(reply) => {
+                let position = bytes(reply).and_then(|id| parse_id(&id));
+                let position = position.map(Outcome::Appended);
+                position.ok_or_else(|| self.error(Cause::UnexpectedReply("XADD")))
+            }
+            Err(error) => match error.reply() {
+                Some(text) if text.contains("equal or smaller") => Ok(Outcome::Stale),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// The time of the server's clock.
+    pub(crate) async fn time(&mut self) -> Result<SystemTime, ConnectionError> {
+        let reply = self.call(&cmd("TIME"), REPLY_TIMEOUT).await?;
+        let parse = |reply| {
+            let [seconds, microseconds] = items(reply)?;
+            let seconds = number(seconds)?.checked_mul(1_000)?;
+            time_at(seconds.checked_add(number(microseconds)? / 1_000)?)
+        };
+        parse(reply).ok_or_else(|| self.error(Cause::UnexpectedReply("TIME")))
+    }
+
+    /// Waits for this long, with the timer of this connection.
+    pub(crate) async fn pause(&mut self, time: Duration) {
+        _ = self.timer.limit(time, std::future::pending::<()>()).await;
+    }
+
     /// Waits until so many replicas have what this connection appended, or until the time is over.
     /// Returns how many have it.
     pub(crate) async fn wait_for_replicas(
@@ -310,9 +355,10 @@ impl Engine {
     }
 
     async fn call(&mut self, command: &Cmd, limit: Duration) -> Result<Value, ConnectionError> {
-        let reply = match timeout(limit, self.connection.send_packed_command(command)).await {
-            Ok(reply) => reply.and_then(Value::extract_error),
-            Err(_) => return Err(self.error(Cause::Silent(limit))),
+        let reply = self.connection.send_packed_command(command);
+        let reply = match self.timer.limit(limit, reply).await {
+            Some(reply) => reply.and_then(Value::extract_error),
+            None => return Err(self.error(Cause::Silent(limit))),
         };
         reply.map_err(|error| self.error(Cause::Redis(error.into())))
     }

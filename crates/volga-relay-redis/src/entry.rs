@@ -76,6 +76,12 @@ pub(crate) fn time_at(milliseconds: u64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))
 }
 
+/// The inverse of [`time_at`].
+pub(crate) fn milliseconds_at(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Entry {
     pub(crate) fn incoming(&self) -> Incoming<'_> {
         Incoming {
@@ -166,6 +172,7 @@ mod tests {
         assert_eq!(incoming.topic, b"a.b");
         assert_eq!(incoming.payload, b"\x01data: x\n");
         assert_eq!(incoming.at, time_at(1_500));
+        assert_eq!(incoming.at.map(milliseconds_at), Some(1_500));
         assert!(matches!(incoming.key, KeyChange::Set("k")));
     }
 

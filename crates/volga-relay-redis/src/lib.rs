@@ -43,9 +43,11 @@ mod appender;
 mod backoff;
 mod connection_error;
 mod engine;
+mod engine_clock;
 mod entry;
 mod epoch_list;
 mod keys;
+mod lazy_timer;
 mod queue;
 mod reader;
 mod redis_hub;
@@ -53,6 +55,8 @@ mod relay;
 mod reply;
 mod servers;
 mod settings;
+#[cfg(feature = "tls")]
+mod tls_settings;
 
 pub use connection_error::ConnectionError;
 pub use redis_hub::{RedisHub, RedisHubError};

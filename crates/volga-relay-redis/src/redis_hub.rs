@@ -19,6 +19,8 @@ use crate::settings::{
     DEFAULT_MAX_ENTRIES, DEFAULT_MAX_PENDING, DEFAULT_MAX_PENDING_BYTES, DEFAULT_MAX_SEND_WAIT,
     DEFAULT_REPLICA_WAIT, OnConnectionError, Settings,
 };
+#[cfg(feature = "tls")]
+use crate::tls_settings::TlsSettings;
 
 /// The settings of a hub that several nodes share through Redis.
 ///
@@ -46,6 +48,8 @@ pub struct RedisHub {
     replicas: u32,
     replica_wait: Duration,
     on_connection_error: Option<OnConnectionError>,
+    #[cfg(feature = "tls")]
+    tls: TlsSettings,
 }
 
 /// Why a hub was not made.
@@ -53,16 +57,26 @@ pub struct RedisHub {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RedisHubError {
     /// The URL of a server is invalid. The text does not have the URL, which may have a password.
-    #[error("the URL of a Redis server is invalid ({reason}): write redis://HOST:PORT")]
+    #[error(
+        "the URL of a Redis server is invalid ({reason}): write redis://HOST:PORT, or \
+         rediss://HOST:PORT for TLS"
+    )]
     Url {
         /// The reason.
         reason: String,
     },
-    /// The URL asks for TLS.
+    /// The URL asks for TLS, and the feature is not enabled.
     #[error(
-        "`rediss://` needs TLS, which is not supported yet: connect through a TLS proxy such as stunnel, with `redis://`"
+        "`rediss://` needs the feature `tls` of `volga-relay-redis`, or `redis-tls` of `volga`: \
+         enable it in Cargo.toml"
     )]
     Tls,
+    /// A certificate or a key for TLS is not what it should be. The text does not have the key.
+    #[error("{reason}")]
+    Certificate {
+        /// The reason.
+        reason: String,
+    },
     /// The name of the hub is empty or has a brace.
     #[error("`{name}` is not a name for a hub in Redis: use at least one character, and no braces")]
     Name {
@@ -78,7 +92,8 @@ pub enum RedisHubError {
 
 impl RedisHub {
     /// Starts with the URL of a Redis server: `redis://HOST:PORT`, with a user and a password
-    /// `redis://USER:PASSWORD@HOST:PORT`, or `redis+unix:///PATH` for a Unix socket.
+    /// `redis://USER:PASSWORD@HOST:PORT`, or `redis+unix:///PATH` for a Unix socket. With the
+    /// feature `tls`, `rediss://` instead of `redis://` connects over TLS.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             urls: vec![url.into()],
@@ -91,7 +106,31 @@ impl RedisHub {
             replicas: 0,
             replica_wait: DEFAULT_REPLICA_WAIT,
             on_connection_error: None,
+            #[cfg(feature = "tls")]
+            tls: TlsSettings::default(),
         }
+    }
+
+    /// Sets the authorities that sign the certificates of the servers, as a text in the format PEM.
+    /// It is for `rediss://` URLs. By default the authorities of the system are trusted, so this is
+    /// for servers with certificates of your own.
+    #[cfg(feature = "tls")]
+    pub fn tls_authorities(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.authorities = Some(pem.into());
+        self
+    }
+
+    /// Sets the certificate with which this node identifies itself to the servers, and its private
+    /// key, each as a text in the format PEM. A Redis with TLS asks for it unless it is configured
+    /// with `tls-auth-clients no`.
+    #[cfg(feature = "tls")]
+    pub fn tls_client_certificate(
+        mut self,
+        chain: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.tls.client = Some((chain.into(), key.into()));
+        self
     }
 
     /// Adds another server of the same group. Each connection goes to the one that is the primary.
@@ -192,8 +231,14 @@ impl RedisHub {
         if self.name.is_empty() || self.name.contains(['{', '}']) {
             return Err(RedisHubError::Name { name: self.name });
         }
+        #[cfg(feature = "tls")]
+        let tls = &self.tls;
+        #[cfg(not(feature = "tls"))]
+        let tls = &();
+        #[cfg(feature = "tls")]
+        tls.check().map_err(|reason| RedisHubError::Certificate { reason })?;
         let parse = |urls: &[String]| {
-            urls.iter().map(|url| Server::parse(url)).collect::<Result<_, _>>().map(Servers)
+            urls.iter().map(|url| Server::parse(url, tls)).collect::<Result<_, _>>().map(Servers)
         };
         let settings = Arc::new(Settings {
             servers: parse(&self.urls)?,

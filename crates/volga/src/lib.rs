@@ -45,7 +45,7 @@
 //! | [`error`] | errors of requests, problem details, and errors at start-up and shutdown |
 //! | [`limits`] | every limit, with its default |
 //! | [`mod@tls`] | HTTPS; all but the header for browsers needs the feature `tls` |
-//! | `http::sse::redis` | a hub that several nodes share; needs the feature `redis` |
+//! | `http::sse::redis` | a hub that several nodes share; needs the feature `redis`, and for TLS `redis-tls` |
 //! | `http::sse::Replies` | replies that outlive their connection; needs the feature `replies` |
 //! | `http::ws` | WebSockets; needs the feature `ws` |
 //! | [`BoundAddress`], [`BoundAddresses`], [`ListeningApp`] | where an app listens |

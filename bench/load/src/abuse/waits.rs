@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stats::percentile;
+use crate::{clock::nanoseconds, stats::percentile};
 
 /// The waits of one client that sends a request in each interval.
 #[derive(Debug)]
@@ -53,10 +53,6 @@ impl WaitTimes {
     pub(crate) fn percentile(&mut self, share: f64) -> f64 {
         percentile(&mut self.samples, share)
     }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -15,3 +15,5 @@ mod redis_server;
 mod replicas;
 mod scale;
 mod settings;
+#[cfg(feature = "tls")]
+mod tls;

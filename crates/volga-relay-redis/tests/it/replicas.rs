@@ -172,3 +172,77 @@ async fn a_replica_is_not_taken_for_the_primary() {
 fn hub_settings() -> volga_sse::hub::HubBuilder {
     hub()
 }
+
+/// How a primary is replaced.
+#[derive(Clone, Copy, Debug)]
+enum Failover {
+    /// It becomes a replica of the new one.
+    Planned,
+    /// It is killed. It comes back as a primary, without its log, and later becomes a replica.
+    Killed,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_follow_the_primary_from_one_to_another_of_three_servers() {
+    if is_missing() {
+        return;
+    }
+    let mut servers: Vec<_> = (0..3).map(|_| RedisServer::start(FAST)).collect();
+    let follow = |server: &RedisServer, primary: &RedisServer| {
+        let port = primary.port.to_string();
+        let _: String = server.command(&["REPLICAOF", "127.0.0.1", &port]);
+    };
+    follow(&servers[1], &servers[0]);
+    follow(&servers[2], &servers[0]);
+    let urls: Vec<_> = servers.iter().map(RedisServer::url).collect();
+    // The order of the servers does not matter, so the nodes have different ones.
+    let nodes = [[0, 1, 2], [2, 1, 0], [1, 0, 2]].map(|[first, second, third]| {
+        let settings = RedisHub::new(&*urls[first]).other_server(&*urls[second]);
+        settings.other_server(&*urls[third]).build(hub()).expect("valid settings")
+    });
+    for node in &nodes {
+        until_ready(node).await;
+    }
+    let start = send(&nodes[0], "t.a", "start").await.position;
+    let mut clients = nodes
+        .each_ref()
+        .map(|node| node.subscribe("t.>").resume(start.to_string()).open().expect("open"));
+    let mut primary = 0;
+    let mut epoch = start.epoch();
+    // Each server is the primary several times, and is replaced in both ways.
+    let steps = [1, 2, 2, 1, 1, 1, 2, 2, 2, 1];
+    for (round, step) in steps.into_iter().enumerate() {
+        let failover = if round % 3 == 1 { Failover::Killed } else { Failover::Planned };
+        let next = (primary + step) % 3;
+        let third = 3 - primary - next;
+        for replica in [next, third] {
+            until("the replica has everything", || {
+                let log = ["XINFO", "STREAM", "{volga}:log"];
+                let own = try_command(&mut servers[replica].connection(), &log);
+                own.is_ok() && own == try_command(&mut servers[primary].connection(), &log)
+            })
+            .await;
+        }
+        if matches!(failover, Failover::Killed) {
+            servers[primary].kill();
+        }
+        let _: String = servers[next].command(&["REPLICAOF", "NO", "ONE"]);
+        follow(&servers[third], &servers[next]);
+        match failover {
+            Failover::Planned => follow(&servers[primary], &servers[next]),
+            Failover::Killed => servers[primary].start_again(),
+        }
+        for (number, node) in nodes.iter().enumerate() {
+            let text = format!("{round} from {number}");
+            let position = send(node, "t.a", &text).await.position;
+            assert!(position.epoch() > epoch, "{failover:?} in round {round}");
+            for client in &mut clients {
+                // This panics at a gap.
+                assert_eq!(next_text(client).await, (text.clone(), position));
+            }
+        }
+        epoch = nodes[0].position().epoch();
+        follow(&servers[primary], &servers[next]);
+        primary = next;
+    }
+}

@@ -61,6 +61,18 @@ pub enum EncodeError {
     },
     /// An empty event name. Clients take it for `message`. If that is what you mean, set no name.
     EmptyEventName,
+    /// A name for an event of a hub that another event of the hub has. Clients could not tell the
+    /// two apart.
+    HubEventName {
+        /// The name.
+        name: &'static str,
+    },
+    /// A name for an event of a hub that an `EventSource` gives to events of its own: `message`,
+    /// `open` or `error`. A page could not tell the two apart.
+    EventSourceName {
+        /// The name.
+        name: &'static str,
+    },
     /// A reconnection time that does not fit into 64 bits of milliseconds.
     RetryTooLong,
     /// The value given to [`Message::json`](crate::codec::message::Message::json) could not be
@@ -92,6 +104,16 @@ impl fmt::Display for EncodeError {
             ),
             Self::EmptyEventName => f.write_str(
                 "the event name is empty; leave it out to send an event named `message`",
+            ),
+            Self::HubEventName { name } => write!(
+                f,
+                "the hub has another event named `{name}`; choose another name, or first rename \
+                 the other event with `HubBuilder::gap_event` or `HubBuilder::relay_event`"
+            ),
+            Self::EventSourceName { name } => write!(
+                f,
+                "an event of the hub cannot be named `{name}`, because an `EventSource` has \
+                 events of its own with this name; choose another name"
             ),
             Self::RetryTooLong => f.write_str(
                 "the reconnection time exceeds 64 bits of milliseconds; give a shorter one",

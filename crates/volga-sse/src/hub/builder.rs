@@ -253,9 +253,11 @@ impl HubBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if the text is not a valid event name.
+    /// Returns an error if the text is not a valid event name, if it is that of the
+    /// [`relay_event`](Self::relay_event), or if an `EventSource` has events of its own with this
+    /// name: `message`, `open` and `error`.
     pub fn gap_event(mut self, name: &'static str) -> Result<Self, EncodeError> {
-        check_event_name(name)?;
+        check_hub_event_name(name, self.settings.relay_event)?;
         self.settings.gap_event = name;
         Ok(self)
     }
@@ -282,9 +284,12 @@ impl HubBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if the text is not a valid event name.
+    /// Returns an error if the text is not a valid event name, if it is that of the
+    /// [gap event](Self::gap_event), or if an `EventSource` has events of its own with this name:
+    /// `message`, `open` and `error`. To use the name that the gap event has by default, rename the
+    /// gap event first.
     pub fn relay_event(mut self, name: &'static str) -> Result<Self, EncodeError> {
-        check_event_name(name)?;
+        check_hub_event_name(name, Some(self.settings.gap_event))?;
         self.settings.relay_event = Some(name);
         Ok(self)
     }
@@ -337,4 +342,20 @@ impl HubBuilder {
         self.settings.max_lost_time = Some(milliseconds(time));
         self
     }
+}
+
+/// The names of the events that an `EventSource` dispatches itself. A message without a name is a
+/// `message`.
+const EVENT_SOURCE_NAMES: [&str; 3] = ["message", "open", "error"];
+
+/// Checks the name of an event of the hub, beside which it has another event.
+fn check_hub_event_name(name: &'static str, other: Option<&str>) -> Result<(), EncodeError> {
+    check_event_name(name)?;
+    if EVENT_SOURCE_NAMES.contains(&name) {
+        return Err(EncodeError::EventSourceName { name });
+    }
+    if other == Some(name) {
+        return Err(EncodeError::HubEventName { name });
+    }
+    Ok(())
 }

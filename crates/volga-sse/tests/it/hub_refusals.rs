@@ -6,9 +6,9 @@ use std::{cell::Cell, collections::BTreeMap, future::IntoFuture, sync::Arc};
 use futures_util::FutureExt;
 use proptest::{collection::vec, prelude::*, sample::select};
 use volga_sse::{
-    Message, Position,
+    EncodeError, Message, Position,
     hub::{
-        CreateTopicError, Delivery, Hub, HubStats, Policy, PublishError, SendMessage,
+        CreateTopicError, Delivery, Hub, HubBuilder, HubStats, Policy, PublishError, SendMessage,
         SubscribeError, Subscription, TopicCreation, TopicStats,
     },
 };
@@ -209,6 +209,68 @@ proptest! {
             }
         }
         prop_assert!(hub.publish("a", Message::new().data(data)).is_ok());
+    }
+}
+
+proptest! {
+    /// The two events get names in any order. A call is refused exactly if the name is invalid, if
+    /// the other event has it at this moment, or if an `EventSource` has events of this name.
+    #[test]
+    fn the_two_events_of_a_hub_never_have_the_same_name(
+        calls in vec(
+            (
+                any::<bool>(),
+                select(vec![
+                    "gap", "node", "missed", "Gap", "message", "open", "error", "errors", "", "a\nb",
+                    "a\rb",
+                ]),
+            ),
+            0..8,
+        ),
+    ) {
+        let (mut gap, mut relay) = ("gap", None);
+        let mut builder = Hub::builder();
+        for (is_gap, name) in calls {
+            let other = if is_gap { relay } else { Some(gap) };
+            let result = match is_gap {
+                true => builder.gap_event(name),
+                false => builder.relay_event(name),
+            };
+            let is_invalid = name.is_empty() || name.contains(['\n', '\r']);
+            let is_event_source = ["message", "open", "error"].contains(&name);
+            match &result {
+                Ok(_) => {
+                    prop_assert!(!is_invalid && !is_event_source && other != Some(name));
+                    if is_gap { gap = name } else { relay = Some(name) }
+                }
+                Err(EncodeError::EmptyEventName | EncodeError::LineBreak { .. }) => {
+                    prop_assert!(is_invalid);
+                }
+                Err(EncodeError::EventSourceName { name: refused }) => {
+                    prop_assert!(is_event_source && *refused == name);
+                }
+                Err(EncodeError::HubEventName { name: refused }) => {
+                    prop_assert!(other == Some(name) && *refused == name);
+                }
+                Err(error) => panic!("{error}"),
+            }
+            // A refused call takes the builder, so this is another one with the same names.
+            builder = result.unwrap_or_else(|_| with_events(gap, relay));
+        }
+        let hub = builder.build();
+        for name in [Some(gap), relay].into_iter().flatten() {
+            let refused = hub.publish("a", Message::new().event(name).data("x"));
+            let is_refused = matches!(refused, Err(PublishError::ReservedEvent { .. }));
+            prop_assert!(is_refused, "{}", name);
+        }
+    }
+}
+
+fn with_events(gap: &'static str, relay: Option<&'static str>) -> HubBuilder {
+    let builder = Hub::builder().gap_event(gap).expect("a name that was accepted");
+    match relay {
+        Some(relay) => builder.relay_event(relay).expect("a name that was accepted"),
+        None => builder,
     }
 }
 
