@@ -1,0 +1,216 @@
+//! How many readers are woken under load: in waves, of which each delivers everything that was
+//! published before it.
+//!
+//! A publisher that finds no wave under way wakes all readers itself. If they are many, it also
+//! starts a task that waits until they have read. If somebody publishes before that, the hub is
+//! busy: such a publisher only appends its message, and the task wakes the readers in the next
+//! wave. It wakes some of them at a time and lets other tasks have their turn in between, so
+//! publishers append more messages for those that are still to be woken.
+
+use std::sync::Arc;
+#[cfg(not(all(test, loom)))]
+use std::{future::poll_fn, task::Poll};
+
+#[cfg(not(all(test, loom)))]
+use tokio::{runtime::Handle, task::yield_now};
+
+use crate::hub::sync::{AtomicU8, Ordering};
+use crate::hub::topic::wait_list::WaitList;
+
+/// How many readers a wave wakes before other tasks have a turn, among them publishers. A publisher
+/// that has no more readers to wake runs no waves.
+// tokio looks for input after 61 tasks, so more would only make messages wait. A smaller number
+// divides the streams of an HTTP/2 connection among more turns of its task.
+pub(crate) const READERS_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 64 };
+
+/// How many turns of the runtime a wave waits for its readers, of which some may be stalled.
+const MAX_TURNS: usize = if cfg!(all(test, loom)) { 0 } else { 100 };
+
+/// No wave is under way.
+const IDLE: u8 = 0;
+/// A wave is under way, or has ended a moment ago.
+const RUNNING: u8 = 1;
+/// The same, and another wave must follow.
+const RUNNING_AND_NEXT: u8 = 2;
+
+/// What has a list of readers.
+pub(crate) trait HasReaders: Send + Sync + 'static {
+    fn readers(&self) -> &WaitList;
+}
+
+/// Whether waves are run.
+#[derive(Debug)]
+pub(crate) struct WaveState(AtomicU8);
+
+impl Default for WaveState {
+    fn default() -> Self {
+        Self(AtomicU8::new(IDLE))
+    }
+}
+
+impl WaveState {
+    /// Asks for a wave after the one that is under way. Returns false if none is.
+    ///
+    /// The caller has made its message readable. The next wave begins after this call, so it finds
+    /// every reader that went to sleep before the message was readable.
+    #[inline]
+    pub(crate) fn ask_for_next(&self) -> bool {
+        let ask = |state| (state != IDLE).then_some(RUNNING_AND_NEXT);
+        self.0.load(Ordering::Relaxed) != IDLE
+            && self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, ask).is_ok()
+    }
+
+    fn is_next_asked(&self) -> bool {
+        self.0.load(Ordering::Acquire) == RUNNING_AND_NEXT
+    }
+
+    /// Begins to run waves. Returns false if somebody else does.
+    fn begin(&self) -> bool {
+        self.0.compare_exchange(IDLE, RUNNING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Ends, unless another wave must follow. Then that wave begins, and this returns false.
+    fn end(&self) -> bool {
+        let ended = self.0.compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire);
+        if ended.is_err() {
+            self.0.swap(RUNNING, Ordering::AcqRel);
+        }
+        ended.is_ok()
+    }
+
+    fn abort(&self) {
+        self.0.swap(IDLE, Ordering::AcqRel);
+    }
+}
+
+/// Runs waves for as long as publishers ask for them.
+struct Waves<O: HasReaders> {
+    owner: Arc<O>,
+    /// How many readers the current wave still has to visit. Zero after a wave.
+    left: usize,
+    /// How many turns have passed since the wave.
+    turns: usize,
+    /// Whether the readers of the wave slept again when they were looked at last.
+    slept: bool,
+    has_ended: bool,
+}
+
+/// Starts a task that runs waves after the one that the caller is about to run. Does nothing
+/// outside a runtime, or if there is such a task.
+#[cfg(not(all(test, loom)))]
+#[inline(never)]
+pub(crate) fn start<O: HasReaders>(owner: &Arc<O>) {
+    if let Ok(runtime) = Handle::try_current()
+        && let Some(mut waves) = Waves::begin(owner)
+    {
+        drop(runtime.spawn(async move {
+            while waves.turn() {
+                let_others_run().await;
+            }
+        }));
+    }
+}
+
+/// Waits until the runtime has looked for requests, and has then run the tasks that are ready.
+#[cfg(not(all(test, loom)))]
+async fn let_others_run() {
+    yield_now().await;
+    // A runtime with several threads runs a task first that was woken like this. If it runs before
+    // the readers of the last turn, their queue never gets shorter, and publishers wait in it. A
+    // task that wakes itself goes to the end of the queue.
+    let mut is_last = false;
+    poll_fn(|cx| {
+        if is_last {
+            return Poll::Ready(());
+        }
+        is_last = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[cfg(all(test, loom))]
+pub(crate) use in_model::{end_after, start};
+
+impl<O: HasReaders> Waves<O> {
+    fn begin(owner: &Arc<O>) -> Option<Self> {
+        owner.readers().waves.begin().then(|| Self {
+            owner: Arc::clone(owner),
+            left: 0,
+            turns: 0,
+            slept: false,
+            has_ended: false,
+        })
+    }
+
+    /// Does what is to be done before other tasks have a turn. Returns false at the end.
+    fn turn(&mut self) -> bool {
+        let readers = self.owner.readers();
+        if self.left == 0 {
+            if !readers.waves.is_next_asked() && !self.slept && self.turns < MAX_TURNS {
+                self.turns += 1;
+                // Once they sleep, there is one more turn. The runtime looks for requests before
+                // it, and one of them may publish.
+                self.slept = readers.sleep_again();
+                return true;
+            }
+            if readers.waves.end() {
+                self.has_ended = true;
+                return false;
+            }
+            self.left = readers.repeat_wave();
+            (self.turns, self.slept) = (0, false);
+        }
+        readers.wake_some(&mut self.left);
+        true
+    }
+}
+
+impl<O: HasReaders> Drop for Waves<O> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            // The runtime shuts down. The readers may be in another one.
+            let readers = self.owner.readers();
+            readers.waves.abort();
+            readers.wake_all();
+        }
+    }
+}
+
+/// Waves in a model check: a thread of the model runs them.
+#[cfg(all(test, loom))]
+mod in_model {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use loom::thread;
+
+    use super::{HasReaders, Waves};
+
+    std::thread_local! {
+        /// After how many turns the waves of the models on this thread end, as if the runtime shut
+        /// down. `None` if these models have no waves.
+        static TURNS: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    /// Gives the models on this thread waves that end after so many turns.
+    pub(crate) fn end_after(turns: usize) {
+        TURNS.set(Some(turns));
+    }
+
+    pub(crate) fn start<O: HasReaders>(owner: &Arc<O>) {
+        if let Some(turns) = TURNS.get()
+            && let Some(mut waves) = Waves::begin(owner)
+        {
+            thread::spawn(move || {
+                for _ in 0..turns {
+                    if !waves.turn() {
+                        break;
+                    }
+                    thread::yield_now();
+                }
+            });
+        }
+    }
+}
