@@ -185,11 +185,25 @@ impl Readers {
     }
 }
 
+/// Runs a future as the only task of a runtime, which is returned.
+fn run_task<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> (Runtime, T) {
+    let runtime = runtime(None);
+    let result = runtime.block_on(async { tokio::spawn(future).await.expect("no panic") });
+    (runtime, result)
+}
+
+/// Waits until the runtime has no task but this one.
+async fn end_of_waves() {
+    while Handle::current().metrics().num_alive_tasks() > 1 {
+        yield_now().await;
+    }
+}
+
 #[test]
 fn a_quiet_hub_wakes_all_readers_before_publish_returns() {
     for count in [1, 63, 64, 65, 500] {
         let mut readers = Readers::new(count);
-        runtime(None).block_on(async {
+        let (_runtime, readers) = run_task(async move {
             for round in 1..=3 {
                 readers.sleep();
                 readers.publish();
@@ -197,22 +211,55 @@ fn a_quiet_hub_wakes_all_readers_before_publish_returns() {
                 // Once they sleep again and nothing happens, the hub is quiet, and no task of it is
                 // left.
                 readers.sleep();
-                while Handle::current().metrics().num_alive_tasks() > 0 {
-                    yield_now().await;
-                }
+                end_of_waves().await;
             }
+            readers
         });
         assert_eq!(readers.woken(), 3 * count);
     }
 }
 
 #[test]
-fn outside_a_runtime_every_publish_wakes_all_readers() {
-    let mut readers = Readers::new(500);
-    for round in 1..=3 {
-        readers.sleep();
-        readers.publish();
-        assert_eq!(readers.woken(), round * 500);
+fn after_a_busy_time_one_more_message_goes_in_a_wave_and_then_the_hub_is_quiet() {
+    for is_cut in [false, true] {
+        let mut readers = Readers::new(500);
+        let (publishing, readers) = run_task(async move {
+            readers.sleep();
+            readers.publish();
+            readers.sleep();
+            readers.publish();
+            end_of_waves().await;
+            assert_eq!(readers.woken(), 1_000, "the second message had a wave of its own");
+            readers.sleep();
+            readers.publish();
+            let woken = readers.woken() - 1_000;
+            assert!(0 < woken && woken < 500, "{woken} at once, the others in a wave");
+            if !is_cut {
+                end_of_waves().await;
+                assert_eq!(readers.woken(), 1_500);
+                readers.sleep();
+                readers.publish();
+                assert_eq!(readers.woken(), 2_000, "all at once");
+            }
+            readers
+        });
+        drop(publishing);
+        assert_eq!(readers.woken(), if is_cut { 1_500 } else { 2_000 });
+    }
+}
+
+#[test]
+fn outside_a_task_every_publish_wakes_all_readers() {
+    for is_entered in [false, true] {
+        let runtime = runtime(None);
+        // Nobody drives this runtime.
+        let _entered = is_entered.then(|| runtime.enter());
+        let mut readers = Readers::new(500);
+        for round in 1..=3 {
+            readers.sleep();
+            readers.publish();
+            assert_eq!(readers.woken(), round * 500);
+        }
     }
 }
 
@@ -220,8 +267,7 @@ fn outside_a_runtime_every_publish_wakes_all_readers() {
 fn a_runtime_that_ends_during_a_wave_leaves_no_reader_asleep() {
     for turns in [0, 1, 2, 5] {
         let mut readers = Readers::new(500);
-        let publishing = runtime(None);
-        publishing.block_on(async {
+        let (publishing, readers) = run_task(async move {
             readers.sleep();
             readers.publish();
             assert_eq!(readers.woken(), 500);
@@ -231,6 +277,7 @@ fn a_runtime_that_ends_during_a_wave_leaves_no_reader_asleep() {
             for _ in 0..turns {
                 yield_now().await;
             }
+            readers
         });
         drop(publishing);
         assert_eq!(readers.woken(), 1_000, "{turns} turns");

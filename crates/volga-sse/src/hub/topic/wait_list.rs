@@ -70,8 +70,8 @@ impl WaitList {
             return;
         }
         let mut left = list.start_wave();
-        if left >= READERS_AT_ONCE {
-            waves::start(owner);
+        if left >= READERS_AT_ONCE && waves::start(owner, left) {
+            return;
         }
         while list.wake_some(&mut left) {}
     }

@@ -5,14 +5,18 @@
 //! starts a task that waits until they have read. If somebody publishes before that, the hub is
 //! busy: such a publisher only appends its message, and the task wakes the readers in the next
 //! wave. It wakes some of them at a time and lets other tasks have their turn in between, so
-//! publishers append more messages for those that are still to be woken.
+//! publishers append more messages for those that are still to be woken. The first publisher after
+//! that leaves its readers to such a task as well.
 
 use std::sync::Arc;
 #[cfg(not(all(test, loom)))]
 use std::{future::poll_fn, task::Poll};
 
 #[cfg(not(all(test, loom)))]
-use tokio::{runtime::Handle, task::yield_now};
+use tokio::{
+    runtime::Handle,
+    task::{try_id, yield_now},
+};
 
 use crate::hub::sync::{AtomicU8, Ordering};
 use crate::hub::topic::wait_list::WaitList;
@@ -32,6 +36,8 @@ const IDLE: u8 = 0;
 const RUNNING: u8 = 1;
 /// The same, and another wave must follow.
 const RUNNING_AND_NEXT: u8 = 2;
+/// No wave is under way, and the last ones followed one another.
+const WAS_BUSY: u8 = 3;
 
 /// What has a list of readers.
 pub(crate) trait HasReaders: Send + Sync + 'static {
@@ -55,8 +61,9 @@ impl WaveState {
     /// every reader that went to sleep before the message was readable.
     #[inline]
     pub(crate) fn ask_for_next(&self) -> bool {
-        let ask = |state| (state != IDLE).then_some(RUNNING_AND_NEXT);
-        self.0.load(Ordering::Relaxed) != IDLE
+        let is_running = |state| matches!(state, RUNNING | RUNNING_AND_NEXT);
+        let ask = |state| is_running(state).then_some(RUNNING_AND_NEXT);
+        is_running(self.0.load(Ordering::Relaxed))
             && self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, ask).is_ok()
     }
 
@@ -64,14 +71,18 @@ impl WaveState {
         self.0.load(Ordering::Acquire) == RUNNING_AND_NEXT
     }
 
-    /// Begins to run waves. Returns false if somebody else does.
-    fn begin(&self) -> bool {
-        self.0.compare_exchange(IDLE, RUNNING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    /// Begins to run waves, and returns whether the last ones followed one another. `None` if
+    /// somebody else runs waves.
+    fn begin(&self) -> Option<bool> {
+        let begin = |state| matches!(state, IDLE | WAS_BUSY).then_some(RUNNING);
+        let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin);
+        before.ok().map(|before| before == WAS_BUSY)
     }
 
     /// Ends, unless another wave must follow. Then that wave begins, and this returns false.
-    fn end(&self) -> bool {
-        let ended = self.0.compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire);
+    fn end(&self, was_busy: bool) -> bool {
+        let end = if was_busy { WAS_BUSY } else { IDLE };
+        let ended = self.0.compare_exchange(RUNNING, end, Ordering::AcqRel, Ordering::Acquire);
         if ended.is_err() {
             self.0.swap(RUNNING, Ordering::AcqRel);
         }
@@ -92,23 +103,31 @@ struct Waves<O: HasReaders> {
     turns: usize,
     /// Whether the readers of the wave slept again when they were looked at last.
     slept: bool,
+    /// Whether a wave has followed another one.
+    is_busy: bool,
     has_ended: bool,
 }
 
-/// Starts a task that runs waves after the one that the caller is about to run. Does nothing
-/// outside a runtime, or if there is such a task.
+/// Starts a task that runs waves after the current one, of which `left` readers are to be visited.
+/// Does nothing outside a task of a runtime, or if there is such a task. Returns true if the task
+/// also runs the rest of the current wave, because the hub was busy.
 #[cfg(not(all(test, loom)))]
 #[inline(never)]
-pub(crate) fn start<O: HasReaders>(owner: &Arc<O>) {
-    if let Ok(runtime) = Handle::try_current()
-        && let Some(mut waves) = Waves::begin(owner)
-    {
-        drop(runtime.spawn(async move {
-            while waves.turn() {
-                let_others_run().await;
+pub(crate) fn start<O: HasReaders>(owner: &Arc<O>, left: usize) -> bool {
+    // A thread may have entered a runtime that nobody drives. Its tasks would never run, and the
+    // readers may be in another runtime. So the caller must be such a task itself.
+    let (Some(_), Ok(runtime)) = (try_id(), Handle::try_current()) else { return false };
+    let Some(mut waves) = Waves::begin(owner, left) else { return false };
+    let takes_over = waves.left > 0;
+    drop(runtime.spawn(async move {
+        loop {
+            let_others_run().await;
+            if !waves.turn() {
+                return;
             }
-        }));
-    }
+        }
+    }));
+    takes_over
 }
 
 /// Waits until the runtime has looked for requests, and has then run the tasks that are ready.
@@ -134,14 +153,22 @@ async fn let_others_run() {
 pub(crate) use in_model::{end_after, start};
 
 impl<O: HasReaders> Waves<O> {
-    fn begin(owner: &Arc<O>) -> Option<Self> {
-        owner.readers().waves.begin().then(|| Self {
+    fn begin(owner: &Arc<O>, left: usize) -> Option<Self> {
+        let readers = owner.readers();
+        let was_busy = readers.waves.begin()?;
+        let mut waves = Self {
             owner: Arc::clone(owner),
-            left: 0,
+            left: if was_busy { left } else { 0 },
             turns: 0,
             slept: false,
+            is_busy: false,
             has_ended: false,
-        })
+        };
+        if was_busy {
+            // The first readers need not wait for the task.
+            readers.wake_some(&mut waves.left);
+        }
+        Some(waves)
     }
 
     /// Does what is to be done before other tasks have a turn. Returns false at the end.
@@ -155,12 +182,12 @@ impl<O: HasReaders> Waves<O> {
                 self.slept = readers.sleep_again();
                 return true;
             }
-            if readers.waves.end() {
+            if readers.waves.end(self.is_busy) {
                 self.has_ended = true;
                 return false;
             }
             self.left = readers.repeat_wave();
-            (self.turns, self.slept) = (0, false);
+            (self.turns, self.slept, self.is_busy) = (0, false, true);
         }
         readers.wake_some(&mut self.left);
         true
@@ -199,18 +226,18 @@ mod in_model {
         TURNS.set(Some(turns));
     }
 
-    pub(crate) fn start<O: HasReaders>(owner: &Arc<O>) {
-        if let Some(turns) = TURNS.get()
-            && let Some(mut waves) = Waves::begin(owner)
-        {
-            thread::spawn(move || {
-                for _ in 0..turns {
-                    if !waves.turn() {
-                        break;
-                    }
-                    thread::yield_now();
+    pub(crate) fn start<O: HasReaders>(owner: &Arc<O>, left: usize) -> bool {
+        let Some(turns) = TURNS.get() else { return false };
+        let Some(mut waves) = Waves::begin(owner, left) else { return false };
+        let takes_over = waves.left > 0;
+        thread::spawn(move || {
+            for _ in 0..turns {
+                thread::yield_now();
+                if !waves.turn() {
+                    break;
                 }
-            });
-        }
+            }
+        });
+        takes_over
     }
 }
