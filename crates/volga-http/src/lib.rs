@@ -81,6 +81,7 @@ pub use connection::info::{ConnectionInfo, TlsInfo};
 pub use drain::handle::Drain;
 pub use drain::progress::DrainOutcome;
 pub use drain::signal::shutdown_signal;
+pub use exchange::cut_at_end::CutAtEnd;
 pub use exchange::half_close::HalfCloseCallback;
 pub use exchange::long_lived_response::LongLivedResponse;
 pub use exchange::request_body::RequestBody;

@@ -11,7 +11,7 @@ use volga_core::{
     BodyCut, BodyCutObserver, BodyErrorReporterBuilder, BoxError, ExtractError, FinishResponse,
     HttpResponse, ResponseWatch,
 };
-use volga_http::{HalfCloseCallback, LongLivedResponse, RequestBodyError, Tunnel};
+use volga_http::{CutAtEnd, HalfCloseCallback, LongLivedResponse, RequestBodyError, Tunnel};
 use volga_sse::{CloseGroup, CloseHandle, EndReason, StreamKind};
 
 use crate::counters::Counters;
@@ -57,6 +57,8 @@ impl FinishResponse for BindStreams {
                 response.extensions_mut().insert(on_half_close);
             }
             response.extensions_mut().insert(LongLivedResponse);
+            // A subscription may lag too far while its client reads nothing.
+            response.extensions_mut().insert(CutAtEnd);
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -14,6 +14,9 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::connection::settings::ConnectionSettings;
 use crate::drain::handle::Drain;
+
+/// How often a response that waits for a client is asked whether it has ended meanwhile.
+const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The timeouts of a server's connections, and the drain that shortens them. Clones share one
 /// allocation, so an idle stream pays one pointer.
@@ -62,23 +65,33 @@ impl ClientTimeouts {
         self.0.upload_grace
     }
 
-    /// Starts to wait for a client that accepts no byte.
+    /// Starts to wait for a client that accepts no byte. The wait wakes its task every
+    /// [`STALL_CHECK_INTERVAL`], so that the task can look whether it still has a reason to wait.
     pub(crate) fn write_timer(&self) -> ClientTimer {
-        self.timer(self.0.write)
+        let deadline = sleep(self.0.write).deadline();
+        let sleep = sleep(self.0.write.min(STALL_CHECK_INTERVAL));
+        let drain = DrainWatch::new(self);
+        ClientTimer { sleep, deadline, interval: STALL_CHECK_INTERVAL, drain }
     }
 
     /// Starts a wait that lasts for `limit`, or until the grace after the drain's start if that
     /// comes first.
     pub(crate) fn timer(&self, limit: Duration) -> ClientTimer {
-        ClientTimer { sleep: sleep(limit), drain: DrainWatch::new(self) }
+        let sleep = sleep(limit);
+        let (deadline, drain) = (sleep.deadline(), DrainWatch::new(self));
+        ClientTimer { sleep, deadline, interval: Duration::MAX, drain }
     }
 }
 
 pin_project! {
     /// One wait. It is allocated while the client makes no progress, and dropped when it does.
     pub(crate) struct ClientTimer {
+        // Until the deadline, or until the task is to be woken before it.
         #[pin]
         sleep: Sleep,
+        deadline: Instant,
+        // How often the task is woken before the deadline.
+        interval: Duration,
         drain: DrainWatch,
     }
 }
@@ -88,17 +101,27 @@ impl ClientTimer {
     pub(crate) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         if let Some(deadline) = this.drain.poll_deadline(cx)
-            && deadline < this.sleep.deadline()
+            && deadline < *this.deadline
         {
-            this.sleep.as_mut().reset(deadline);
+            *this.deadline = deadline;
+            let next = deadline.min(this.sleep.deadline());
+            this.sleep.as_mut().reset(next);
         }
-        this.sleep.poll(cx)
+        loop {
+            ready!(this.sleep.as_mut().poll(cx));
+            let now = Instant::now();
+            if now >= *this.deadline {
+                return Poll::Ready(());
+            }
+            let next = now.checked_add(*this.interval).unwrap_or(*this.deadline);
+            this.sleep.as_mut().reset(next.min(*this.deadline));
+        }
     }
 }
 
 impl std::fmt::Debug for ClientTimer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientTimer").field("deadline", &self.sleep.deadline()).finish()
+        f.debug_struct("ClientTimer").field("deadline", &self.deadline).finish()
     }
 }
 
@@ -171,6 +194,21 @@ mod tests {
             assert_eq!(wait(&waiting).await, LIMIT.min(begins + grace), "{begins:?}");
             starting.abort();
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_for_a_write_wakes_its_task_at_each_interval_until_its_end() {
+        let timeouts = ClientTimeouts::with_defaults(&Drain::new());
+        let limit = ConnectionSettings::DEFAULT.write_stall_timeout;
+        let (mut timer, start) = (pin!(timeouts.write_timer()), Instant::now());
+        let mut polls = 0;
+        poll_fn(|cx| {
+            assert_eq!(start.elapsed(), STALL_CHECK_INTERVAL * polls);
+            polls += 1;
+            timer.as_mut().poll(cx)
+        })
+        .await;
+        assert_eq!(start.elapsed(), limit);
     }
 
     #[tokio::test(start_paused = true)]

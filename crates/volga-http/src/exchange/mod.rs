@@ -7,6 +7,7 @@
 //! | `body_channel`, `h2_body` | the body of an HTTP/1 request, and of an HTTP/2 request |
 //! | `body_pace`, `body_timer` | how fast a client must send a request body |
 //! | `long_lived_response` | the mark of a long-lived response |
+//! | `cut_at_end` | the mark of a response that may end while its client does not read |
 //! | `request_fields`, `response_fields` | checks and completes the fields of heads, for HTTP/2 and HTTP/3 |
 //! | `reset_budget` | how many requests a client may abandon |
 //! | `half_close` | what a response does when its client closes its sending side |
@@ -17,6 +18,7 @@
 pub(crate) mod body_channel;
 pub(crate) mod body_pace;
 pub(crate) mod body_timer;
+pub(crate) mod cut_at_end;
 pub(crate) mod date;
 pub(crate) mod h2_body;
 pub(crate) mod half_close;

@@ -32,6 +32,8 @@ pin_project! {
         unsent: Option<Box<UnsentBytes>>,
         phase: BodyPhase,
         keep_alive: bool,
+        // Whether the rest is given up when the body ends while the client reads nothing.
+        is_cut_at_end: bool,
     }
 }
 
@@ -70,7 +72,12 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
         let WrittenHead { framing, trailers, keep_alive } = promise;
         // A body that may not have a byte is not polled for one.
         let phase = if framing.is_full() { BodyPhase::Complete } else { BodyPhase::Open };
-        Self { body, framing, trailers, unsent: None, phase, keep_alive }
+        Self { body, framing, trailers, unsent: None, phase, keep_alive, is_cut_at_end: false }
+    }
+
+    /// The same, for a response that has the mark [`CutAtEnd`](crate::CutAtEnd) or not.
+    pub(crate) fn cut_at_end(self, is_cut_at_end: bool) -> Self {
+        Self { is_cut_at_end, ..self }
     }
 
     /// Whether the connection may serve another request after this response.
@@ -104,7 +111,11 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
         let mut writes = 0;
         let mut is_waiting = false;
         loop {
-            ready!(this.poll_send_rest(io, cx)).map_err(|_| SendError::Broken)?;
+            let is_sent = this.poll_send_rest(io, cx);
+            if is_sent.is_pending() && this.is_cut() {
+                return Poll::Ready(Err(SendError::Broken));
+            }
+            ready!(is_sent).map_err(|_| SendError::Broken)?;
             let mut batch = match (first.take(), &*this.phase) {
                 (Some(batch), _) => batch,
                 (None, BodyPhase::Complete) => return Poll::Ready(Ok(())),
@@ -151,6 +162,13 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
             *self.unsent = None;
         }
         Pin::new(io).poll_flush(cx)
+    }
+
+    /// Whether the body has ended after it was polled last, and the rest is to be given up.
+    fn is_cut(&self) -> bool {
+        *self.is_cut_at_end
+            && matches!(self.phase, BodyPhase::Open)
+            && catch_panic(|| self.body.is_end_stream()).unwrap_or(true)
     }
 
     /// Takes the frames that are ready from the body. Pending if the body has no more for now;

@@ -66,6 +66,7 @@ use crate::connection::settings::ConnectionSettings;
 use crate::drain::client_timeouts::ClientTimeouts;
 use crate::drain::handle::Drain;
 use crate::exchange::body_pace::PaceLimits;
+use crate::exchange::cut_at_end::CutAtEnd;
 use crate::exchange::long_lived_response::LongLivedResponse;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::{ConnectionService, HttpService, ServicePanic, catch_panic};
@@ -303,6 +304,7 @@ where
     let (parts, body) = response.into_parts();
     let length = body_length(&body);
     let is_long = parts.extensions.get::<LongLivedResponse>().is_some();
+    let is_cut_at_end = CutAtEnd::is_in(&parts.extensions);
     connection.begin_response(&parts.extensions);
     let mut batch = Batch::new();
     batch.push(connection.unsent_continue());
@@ -310,5 +312,5 @@ where
     pool::put_headers(parts.headers);
     // A response with an empty body is sent with its head, so it is never a stage.
     let is_stream = is_long && connection.is_body_read() && !promise.framing.is_full();
-    (BodyWriter::new(body, promise), batch, is_stream)
+    (BodyWriter::new(body, promise).cut_at_end(is_cut_at_end), batch, is_stream)
 }

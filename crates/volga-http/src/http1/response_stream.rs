@@ -134,7 +134,8 @@ impl<I: Transport, B: Body<Data = Bytes>> ResponseStreamProj<'_, I, B> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -149,7 +150,7 @@ mod tests {
     use crate::http1::body_framing::BodyFraming;
     use crate::http1::response_head::WrittenHead;
     use crate::http1::testing::{
-        BodyStep, CountingTransport, STALL, ScriptedBody, data, read_all, read_some,
+        BodyStep, CountingTransport, EndableBody, STALL, ScriptedBody, data, read_all, read_some,
     };
     use crate::limits::MAX_PIPELINED_BYTES;
 
@@ -299,6 +300,40 @@ mod tests {
         let start = Instant::now();
         assert!(matches!(running.await, Ok(NextStage::Closed)));
         assert_eq!(start.elapsed(), STALL);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stalled_response_is_cut_when_its_body_ends_if_it_has_the_mark() {
+        let whole = format!("{HEAD}3\r\nabc\r\n0\r\n\r\n");
+        // At every byte at which the client may have stopped to read.
+        for (size, is_marked) in
+            (1..HEAD.len() + 8).flat_map(|size| [true, false].map(|mark| (size, mark)))
+        {
+            let (mut client, server) = duplex(size);
+            let (tell, body) = ScriptedBody::new();
+            let has_ended = Arc::<AtomicBool>::default();
+            let body = EndableBody { body, has_ended: Arc::clone(&has_ended) };
+            let promise =
+                WrittenHead { framing: BodyFraming::Chunked, keep_alive: true, trailers: None };
+            let body_writer =
+                BodyWriter::new(body, promise).cut_at_end(is_marked).with_head(HEAD.into());
+            let pipelined = PipelinedBytes::new(Bytes::new(), None);
+            let io = WriteTimeout::new(server, ClientTimeouts::with_defaults(&Drain::new()));
+            tell.send(data("abc")).expect("the body is there");
+            let running = tokio::spawn(ResponseStream::new(io, pipelined, body_writer));
+            all_wait().await;
+            has_ended.store(true, Ordering::Relaxed);
+            tokio::time::sleep(STALL / 2).await;
+            assert_eq!(tell.is_closed(), is_marked, "{size}: whether the body is dropped");
+            drop(tell);
+            if is_marked {
+                assert_eq!(read_all(&mut client).await, whole[..size], "what was sent before");
+                assert!(matches!(running.await, Ok(NextStage::Closed)));
+            } else {
+                assert_eq!(read_some(&mut client, whole.len()).await, whole, "{size}");
+                assert!(matches!(running.await, Ok(NextStage::Requests(..))));
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -83,6 +83,29 @@ impl Body for ScriptedBody {
                 BodyStep::Panic => panic!("told to panic"),
             })
         })
+    }
+}
+
+/// A scripted body that may end while it is not polled.
+#[derive(Debug)]
+pub(super) struct EndableBody {
+    pub(super) body: ScriptedBody,
+    pub(super) has_ended: Arc<AtomicBool>,
+}
+
+impl Body for EndableBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.has_ended.load(Ordering::Relaxed)
     }
 }
 

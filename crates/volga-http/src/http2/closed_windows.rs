@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body::Body;
@@ -24,6 +25,7 @@ use super::direct::received_frames::{
 };
 use super::tests::{STALL, connect_to};
 use super::*;
+use crate::exchange::cut_at_end::CutAtEnd;
 use crate::exchange::long_lived_response::LongLivedResponse;
 use crate::limits::HELD_PER_TURN;
 
@@ -44,6 +46,10 @@ struct PiecesBody {
     fails: bool,
     at: usize,
     given: GivenBytes,
+    /// Whether the body has ended although it was not polled.
+    has_ended: Arc<AtomicBool>,
+    /// How many bodies there are.
+    open: Arc<AtomicUsize>,
 }
 
 /// The failure of a body.
@@ -79,6 +85,16 @@ impl Body for PiecesBody {
         *self.given.lock().expect("no panic").entry(self.number).or_default() = end;
         Poll::Ready(Some(Ok(Frame::data(piece.into()))))
     }
+
+    fn is_end_stream(&self) -> bool {
+        self.has_ended.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for PiecesBody {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Specifies a body that a client requests.
@@ -102,6 +118,12 @@ impl BodySpec {
 struct BodySpecs {
     given: GivenBytes,
     asked: Arc<Mutex<BTreeMap<u32, BodySpec>>>,
+    /// Ends all bodies.
+    have_ended: Arc<AtomicBool>,
+    /// Whether responses are cut when their bodies end.
+    are_cut: Arc<AtomicBool>,
+    /// How many bodies there are.
+    open: Arc<AtomicUsize>,
 }
 
 impl Service<Request<RequestBody>> for BodySpecs {
@@ -118,7 +140,13 @@ impl Service<Request<RequestBody>> for BodySpecs {
         let BodySpec { is_long_lived, size, pieces: left, fails } =
             self.asked.lock().expect("no panic")[&number];
         let given = Arc::clone(&self.given);
-        let mut response = Response::new(PiecesBody { number, size, left, fails, at: 0, given });
+        let (has_ended, open) = (Arc::clone(&self.have_ended), Arc::clone(&self.open));
+        open.fetch_add(1, Ordering::Relaxed);
+        let body = PiecesBody { number, size, left, fails, at: 0, given, has_ended, open };
+        let mut response = Response::new(body);
+        if self.are_cut.load(Ordering::Relaxed) {
+            response.extensions_mut().insert(CutAtEnd);
+        }
         if is_long_lived {
             response.extensions_mut().insert(LongLivedResponse);
         }
@@ -236,10 +264,13 @@ impl WindowClient {
 
     /// A stream has ended, or was reset by the server.
     fn check_end(&mut self, id: u32, is_reset: bool) {
+        self.rooms.remove(&id);
+        if self.specs.have_ended.load(Ordering::Relaxed) {
+            return;
+        }
         let asked = self.specs.asked.lock().expect("no panic")[&id];
         assert_eq!(is_reset, asked.fails, "stream {id}");
         assert_eq!(self.received.get(&id).copied().unwrap_or(0), asked.size * asked.pieces);
-        self.rooms.remove(&id);
     }
 
     /// How many bytes the server has taken from each body and not sent yet.
@@ -347,6 +378,34 @@ async fn with_closed_windows_no_body_is_polled() {
         assert_eq!(client.received.len(), MAX_STREAMS as usize, "{kind}");
         let held: usize = client.held().values().sum();
         assert!(held <= MAX_STREAMS as usize * FRAME_BYTES, "{kind}: {held} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_stream_is_cut_when_its_body_ends_if_it_has_the_mark() {
+    for is_long_lived in [true, false] {
+        for is_cut in [true, false] {
+            // Bodies that were never polled, that have sent a part of a frame, and a whole frame.
+            for initial in [0, 1, 99, 100, 101, 250] {
+                let mut client = WindowClient::connect(initial).await;
+                client.specs.are_cut.store(is_cut, Ordering::Relaxed);
+                for id in streams().take(20) {
+                    client.get(id, BodySpec::endless(100, is_long_lived)).await;
+                }
+                client.read().await;
+                assert_eq!(client.rooms.len(), 20);
+                let holds_a_rest = initial % 100 > 0;
+                client.specs.have_ended.store(true, Ordering::Relaxed);
+                sleep(STALL / 2).await;
+                client.read().await;
+                // An end without data needs no window, so it comes in any case.
+                let left = if is_cut || !holds_a_rest { 0 } else { 20 };
+                let case = format!("{is_long_lived}, {is_cut}, {initial}");
+                assert_eq!(client.rooms.len(), left, "{case}: the streams that are open");
+                let open = client.specs.open.load(Ordering::Relaxed);
+                assert_eq!(open, left, "{case}: the bodies that are held");
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::backpressure::Backpressure;
 use super::h2_tunnel::{H2Tunnel, TunnelInput};
 use super::send_body::{SendBody, StepOutcome};
 use crate::drain::handle::Drain;
+use crate::exchange::cut_at_end::CutAtEnd;
 use crate::exchange::date::date;
 use crate::exchange::long_lived_response::LongLivedResponse;
 use crate::exchange::response_fields::{complete, is_without_content, set_length};
@@ -247,10 +248,11 @@ where
         };
         complete(&mut head.headers, date);
         let length = if is_empty { Some(0) } else { length };
+        let is_cut_at_end = CutAtEnd::is_in(&head.extensions);
         set_length(&mut head.headers, (&self.method, head.status), length);
         let is_over = is_empty || is_without_content(&self.method, head.status);
         match self.respond.send_response(Response::from_parts(head, ()), is_over) {
-            Ok(stream) => (!is_over).then(|| Box::pin(SendBody::new(stream, body))),
+            Ok(stream) => (!is_over).then(|| Box::pin(SendBody::new(stream, body, is_cut_at_end))),
             Err(_) => {
                 self.respond.send_reset(Reason::INTERNAL_ERROR);
                 None

@@ -30,6 +30,8 @@ pin_project! {
         held: Option<Box<PendingFrame>>,
         #[pin]
         body: B,
+        // Whether the rest is given up when the body ends while the client reads nothing.
+        is_cut_at_end: bool,
     }
 }
 
@@ -73,8 +75,9 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(super) fn new(stream: SendStream<Bytes>, body: B) -> Self {
-        Self { stream, held: None, body }
+    /// `is_cut_at_end` says whether the response has the mark [`CutAtEnd`](crate::CutAtEnd).
+    pub(super) fn new(stream: SendStream<Bytes>, body: B, is_cut_at_end: bool) -> Self {
+        Self { stream, held: None, body, is_cut_at_end }
     }
 
     /// Sends one frame of the data that is ready.
@@ -121,6 +124,14 @@ where
             match send(this.stream, direct, &mut next.data, is_last, cx) {
                 SendOutcome::Part => (next.wait, next.waiting) = (WindowTimer::default(), None),
                 SendOutcome::Over => return Poll::Ready(StepOutcome::Over),
+                SendOutcome::Blocked(_)
+                    if *this.is_cut_at_end
+                        && matches!(next.then, FollowUp::More)
+                        && catch_panic(|| this.body.is_end_stream()).unwrap_or(true) =>
+                {
+                    this.stream.send_reset(Reason::CANCEL);
+                    return Poll::Ready(StepOutcome::Over);
+                }
                 SendOutcome::Blocked(cause) => {
                     return next.wait(this.held, this.stream, cause, backpressure, cx);
                 }
@@ -372,7 +383,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_stream_holds_its_body_and_four_words() {
-        assert!(size_of::<SendBody<[usize; 10]>>() <= size_of::<[usize; 14]>());
+    fn an_idle_stream_holds_its_body_and_five_words() {
+        assert!(size_of::<SendBody<[usize; 10]>>() <= size_of::<[usize; 15]>());
     }
 }

@@ -31,7 +31,9 @@ use crate::hub::topic::name::{TopicError, check_name};
 /// A hub, to which you publish messages and from which clients subscribe. See the [module](super)
 /// for what it guarantees.
 ///
-/// Clones are handles of the same hub. A hub spawns no task and needs no runtime.
+/// Clones are handles of the same hub. A hub needs no runtime. If you publish in a task of
+/// tokio to a topic with many subscribers, another task of its runtime wakes them while the hub is
+/// busy.
 #[derive(Clone)]
 pub struct Hub(Arc<HubState>);
 

@@ -15,6 +15,7 @@ use crate::hub::handle::Hub;
 use crate::hub::subscription::arguments::Topics;
 use crate::hub::subscription::delivery::Delivery;
 use crate::hub::subscription::{ReadyDelivery, Subscription};
+use crate::hub::topic::waves;
 
 /// How often a schedule may switch away from a thread that could continue. Bugs of this kind need
 /// one or two switches. Three take 15 seconds.
@@ -42,7 +43,7 @@ fn wait<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
 }
 
 /// The next delivery.
-fn next(subscription: &mut Subscription) -> Option<Delivery> {
+pub(super) fn next(subscription: &mut Subscription) -> Option<Delivery> {
     wait(|cx| subscription.poll_delivery(cx))
 }
 
@@ -62,7 +63,7 @@ fn publish(hub: &Hub, topic: &str) {
     hub.publish(topic, Message::new()).expect("published");
 }
 
-fn model(check: impl Fn() + Send + Sync + 'static) {
+pub(super) fn model(check: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(MAX_PREEMPTIONS);
     builder.check(check);
@@ -178,6 +179,22 @@ fn a_subscriber_that_a_publisher_sets_aside_misses_no_message() {
         assert_eq!(number(next(&mut busy)), 2);
         publisher.join().expect("no panic");
     });
+}
+
+#[test]
+fn a_message_that_waits_for_the_next_wave_is_not_missed() {
+    // The waves end by themselves, or with the runtime that runs them.
+    for turns in [0, 1, 2, usize::MAX] {
+        model(move || {
+            waves::end_after(turns);
+            let hub = Hub::new();
+            let mut subscription = open(&hub, "a");
+            let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a")));
+            assert_eq!(number(next(&mut subscription)), 1);
+            assert_eq!(number(next(&mut subscription)), 2);
+            publisher.join().expect("no panic");
+        });
+    }
 }
 
 #[test]

@@ -45,7 +45,7 @@
 // | `relay` | several nodes as one hub |
 // | `state` | what all handles share, and what the hub's lock guards |
 // | `slot_map`, `clock`, `sync`, `plural` | small parts: a dense slot map, time, locks, plurals |
-// | `loom_model` | the hub under every order of its threads |
+// | `loom_model`, `loom_model_shared` | the hub, and a shared hub, under every order of their threads |
 // | `pattern_model` | readers of several topics, compared with a plain list |
 
 mod builder;
@@ -54,6 +54,8 @@ mod error;
 mod handle;
 #[cfg(all(test, loom))]
 mod loom_model;
+#[cfg(all(test, loom))]
+mod loom_model_shared;
 #[cfg(all(test, not(loom)))]
 mod pattern_model;
 mod patterns;

@@ -1,7 +1,8 @@
 //! What happens to a subscriber that is slower than its topics.
 //!
 //! To add a policy, add a variant here. The policy acts where a subscription reads its topics: in
-//! `read` (`subscription/reading.rs`), `next_delivery` and `max_lag` (`subscription/mod.rs`). A
+//! `read` (`subscription/reading.rs`), `next_delivery` and `max_lag` (`subscription/mod.rs`), and
+//! `has_ended` (`subscription/fill_frame.rs`). A
 //! `Scan` (`topic/scan.rs`) tells the logs what to read, and when the subscriber is too slow.
 //! `Subscribe::filters` in `subscription/subscribe.rs` refuses topics that do not fit the policy.
 //! `tests/it/hub_close_policy.rs` and `tests/it/hub_keyed.rs` test single policies, and
@@ -23,9 +24,11 @@ pub enum Policy {
     /// The subscriber's stream ends while the log still holds everything that it lacks. So the
     /// client returns and resumes without missing anything.
     ///
-    /// A subscriber that is not polled any more is too slow from the same moment, and ends when it
-    /// is polled again. It is never told of a gap instead. If the log has moved past it meanwhile,
-    /// the client is told of the gap when it resumes.
+    /// A subscriber that is not polled any more is too slow from the same moment. It ends when it
+    /// is polled again, and is never told of a gap instead. If the log has moved past it meanwhile,
+    /// the client is told of the gap when it resumes. The body of its event stream says that it
+    /// [has ended](http_body::Body::is_end_stream) although it is not polled. So a server can end
+    /// a stream whose client reads nothing, as Volga's does.
     ///
     /// A subscriber that has not caught up since it subscribed is not closed. Otherwise a client
     /// that returns far behind would be closed again and again. If the log drops messages that it

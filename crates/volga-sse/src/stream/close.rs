@@ -123,6 +123,8 @@ pub struct CloseHandle(Arc<CloseState>);
 struct CloseState {
     end: AtomicU8,
     is_finite: AtomicBool,
+    /// The source has ended, and the server was told so without polling the body.
+    has_finished: AtomicBool,
     observers: Mutex<Observers>,
 }
 
@@ -147,6 +149,7 @@ impl CloseHandle {
         Self(Arc::new(CloseState {
             end: AtomicU8::new(OPEN),
             is_finite: AtomicBool::new(false),
+            has_finished: AtomicBool::new(false),
             observers: Mutex::default(),
         }))
     }
@@ -225,6 +228,16 @@ impl CloseHandle {
     /// Takes how code around the body has ended it.
     pub(crate) fn take_cut(&self) -> Option<(EndReason, BoxError)> {
         self.0.observers().cut.take()
+    }
+
+    /// Notes that the source has ended, and that the server knows it although it has not polled the
+    /// body.
+    pub(crate) fn note_finished(&self) {
+        self.0.has_finished.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_finished(&self) -> bool {
+        self.0.has_finished.load(Ordering::Relaxed)
     }
 
     /// Calls the observers. Only the first call counts.

@@ -63,6 +63,12 @@ pub(crate) mod sealed {
         /// Called at each heartbeat.
         fn on_silence(self: Pin<&mut Self>) {}
 
+        /// Whether the source has ended with nothing left to send. A server may ask this of a
+        /// stream that it does not poll, because the client reads nothing.
+        fn has_ended(&self) -> bool {
+            false
+        }
+
         /// Whether a stream whose source has finished says farewell.
         fn ends_with_farewell(self: Pin<&mut Self>) -> bool {
             false

@@ -1,10 +1,13 @@
 //! `Policy::Close`: the stream of a reader that stalls ends, and never tells of a gap instead.
 
+use std::pin::Pin;
+
 use futures_util::FutureExt;
+use http_body::Body;
 use http_body_util::BodyExt;
 use proptest::{collection::vec, prelude::*};
 use volga_sse::{
-    Heartbeat, Message, Sse,
+    EndReason, Heartbeat, Message, Sse, SseBody,
     hub::{Delivery, Hub, Policy, Subscription, SubscriptionEnd},
 };
 
@@ -68,6 +71,59 @@ proptest! {
             let first = again.next().now_or_never();
             prop_assert!(matches!(first, Some(Some(Delivery::Gap(_)))), "{first:?}");
         }
+    }
+}
+
+/// Takes all frames that are ready.
+fn take_all(body: &mut Pin<Box<SseBody<Subscription>>>) {
+    while let Some(frame) = body.frame().now_or_never() {
+        assert!(frame.is_some(), "it has not ended yet");
+    }
+}
+
+proptest! {
+    /// A server asks a body whether it has ended also while it does not poll it, because the
+    /// client reads nothing.
+    #[test]
+    fn the_body_of_a_stalled_reader_says_that_it_has_ended_half_a_log_behind(
+        max in 4..40_usize,
+        kind in 0..4_usize,
+        steps in vec((0..50_usize, any::<bool>()), 1..20),
+    ) {
+        let hub = hub(max);
+        let topics: &[&str] = [&["a"][..], &["a", "b"], &[">"], &["a", "b.*"]][kind];
+        let subscription = hub.subscribe(topics).identity("anna").open().unwrap();
+        let (told, reason) = std::sync::mpsc::channel();
+        let sse = Sse::new(subscription)
+            .without_retry()
+            .heartbeat(Heartbeat::off())
+            .on_end(move |end| told.send(end.reason()).expect("the test waits"));
+        let mut body = Box::pin(sse.into_response().into_body());
+        take_all(&mut body);
+        let mut unread = 0;
+        for (more, reads) in steps {
+            publish(&hub, more);
+            unread += more;
+            let has_ended = unread >= (max / 2).max(2);
+            prop_assert_eq!(body.is_end_stream(), has_ended, "{} of {}", unread, max);
+            if has_ended {
+                break;
+            }
+            if reads {
+                take_all(&mut body);
+                unread = 0;
+            }
+        }
+        if !body.is_end_stream() {
+            hub.close_identity("anna");
+            prop_assert!(body.is_end_stream(), "the identity is closed");
+        }
+        if max % 2 == 0 {
+            prop_assert!(body.frame().now_or_never().expect("the end").is_none());
+        }
+        drop(body);
+        prop_assert_eq!(reason.try_recv(), Ok(EndReason::Finished));
+        prop_assert!(reason.try_recv().is_err(), "it is told once");
     }
 }
 

@@ -31,6 +31,7 @@ mod hub_support;
 mod hub_threads;
 #[cfg(feature = "hub")]
 mod hub_topics;
+mod hub_waves;
 mod linear;
 mod naive;
 mod pages;

@@ -2,13 +2,16 @@
 
 use std::{fs, path::Path};
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 11] = [
     "hub",
     "topics",
     "keyed-topics",
     "presence",
     "resume",
     "slow-readers",
+    "several-nodes",
+    "surviving-a-restart",
+    "watching-a-hub",
     "replies",
     "shutdown-and-deploys",
 ];
@@ -29,9 +32,7 @@ fn sources(directory: &Path, all: &mut String) {
 fn every_test_that_a_page_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut all = String::new();
-    for directory in ["crates/volga-sse/src", "crates/volga-sse/tests", "crates/volga/tests"] {
-        sources(&root.join(directory), &mut all);
-    }
+    sources(&root.join("crates"), &mut all);
     for page in PAGES {
         let text = fs::read_to_string(root.join(format!("docs/src/{page}.md"))).expect("a page");
         let (_, table) = text.split_once("## Where it is tested").expect("a list of tests");

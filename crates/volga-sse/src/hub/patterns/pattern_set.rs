@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::hub::patterns::shared_pattern::SharedPattern;
+use crate::hub::topic::wait_list::WaitList;
 
 /// The patterns that match a topic.
 #[derive(Debug)]
@@ -42,6 +43,6 @@ impl PatternSet {
 
     /// Wakes the readers of all of these patterns.
     pub(crate) fn wake(&self) {
-        self.patterns.iter().for_each(|pattern| pattern.readers.wake());
+        self.patterns.iter().for_each(WaitList::wake);
     }
 }

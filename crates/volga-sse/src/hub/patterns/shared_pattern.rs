@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::hub::topic::pattern::Pattern;
 use crate::hub::topic::subscriber::Subscriber;
 use crate::hub::topic::wait_list::WaitList;
+use crate::hub::topic::waves::HasReaders;
 
 /// A pattern that all its readers share.
 #[derive(Debug)]
@@ -21,6 +22,12 @@ pub(crate) struct SharedPattern {
 pub(crate) struct PatternMembership {
     pub(crate) pattern: Arc<SharedPattern>,
     handle: u32,
+}
+
+impl HasReaders for SharedPattern {
+    fn readers(&self) -> &WaitList {
+        &self.readers
+    }
 }
 
 impl SharedPattern {

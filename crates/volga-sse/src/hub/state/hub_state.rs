@@ -23,6 +23,7 @@ use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
+use crate::hub::topic::wait_list::WaitList;
 use crate::stream::spread::random_seed;
 
 /// The bits of an epoch. With 48 bits two hubs practically never share an epoch, and event IDs stay
@@ -177,7 +178,7 @@ impl HubState {
         let patterns = self.append(&mut locked, &topic, message, key, now);
         self.advance_horizon(&locked, &[(&topic, number)]);
         drop(locked);
-        topic.readers.wake();
+        WaitList::wake(&topic);
         patterns.iter().for_each(|patterns| patterns.wake());
         self.catch_up(now);
         Ok(self.position(number))
@@ -207,7 +208,7 @@ impl HubState {
         let last = locked.last_number;
         self.advance_horizon(&locked, &[(&topic, last)]);
         drop(locked);
-        topic.readers.wake();
+        WaitList::wake(&topic);
         patterns.iter().for_each(|patterns| patterns.wake());
         self.catch_up(now);
         Ok(Some(self.position(last)))
@@ -231,7 +232,7 @@ impl HubState {
         locked.remove_topic(&topic, &self.settings, now);
         drop(locked);
         if is_told {
-            topic.readers.wake();
+            WaitList::wake(&topic);
             patterns.iter().for_each(|patterns| patterns.wake());
         }
         true

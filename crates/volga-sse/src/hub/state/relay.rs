@@ -22,6 +22,7 @@ use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
+use crate::hub::topic::wait_list::WaitList;
 
 /// The start of an epoch.
 #[derive(Clone, Copy, Debug)]
@@ -327,9 +328,9 @@ impl HubState {
         self.advance_horizon(&locked, &changes.topics);
         drop(locked);
         changes.ended.into_iter().for_each(Waker::wake);
-        changes.topics.iter().for_each(|(topic, _)| topic.readers.wake());
+        changes.topics.iter().for_each(|(topic, _)| WaitList::wake(topic));
         if changes.patterns_of_all {
-            self.patterns.all().iter().for_each(|pattern| pattern.readers.wake());
+            self.patterns.all().iter().for_each(WaitList::wake);
         } else {
             changes.patterns.sort_unstable_by_key(Arc::as_ptr);
             changes.patterns.dedup_by(|one, other| Arc::ptr_eq(one, other));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
 use crate::hub::topic::Topic;
 use crate::hub::topic::pattern::Pattern;
+use crate::hub::topic::wait_list::WaitList;
 
 /// How many topics are looked at before the lock is released and taken again. Looking at a topic
 /// takes a small part of the time that changing one does.
@@ -47,10 +48,8 @@ impl HubState {
     /// Wakes every subscription that sleeps, so that it looks at the state of its node. The caller
     /// has changed that state. A subscription that begins meanwhile looks at it before it sleeps.
     pub(crate) fn wake_all_readers(&self) {
-        self.walk_names("", |topic| topic.readers.wake());
-        for pattern in self.patterns.all() {
-            pattern.readers.wake();
-        }
+        self.walk_names("", WaitList::wake);
+        self.patterns.all().iter().for_each(WaitList::wake);
     }
 
     /// The greatest number greater than `after` that a removed topic had whose name the patterns

@@ -8,7 +8,7 @@
 //! | `joined_frame` (pure) | messages of one topic, joined into one frame |
 //! | `scan`, `batch` (pure) | what a subscription looks for, and what it takes at once |
 //! | `subscriber` | the part of a subscription that publishers reach |
-//! | `sleepers` (pure), `wait_list` | the readers of a topic or pattern, and waking them |
+//! | `sleepers` (pure), `wait_list`, `waves` | the readers of a topic or pattern, and waking them |
 //! | `membership` | joining a topic and leaving it |
 
 pub(crate) mod batch;
@@ -22,6 +22,7 @@ pub(crate) mod scan;
 pub(crate) mod sleepers;
 pub(crate) mod subscriber;
 pub(crate) mod wait_list;
+pub(crate) mod waves;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ use crate::hub::topic::key_table::{KeyChange, KeyTable};
 use crate::hub::topic::log::TopicLog;
 use crate::hub::topic::scan::Scan;
 use crate::hub::topic::wait_list::WaitList;
+use crate::hub::topic::waves::HasReaders;
 
 /// A topic of a hub.
 #[derive(Debug)]
@@ -78,6 +80,12 @@ pub(crate) enum Contents {
     Messages,
     /// At least one key has a value, even if its message has left the log.
     Keys,
+}
+
+impl HasReaders for Topic {
+    fn readers(&self) -> &WaitList {
+        &self.readers
+    }
 }
 
 impl Topic {

@@ -15,8 +15,9 @@ const NONE: u32 = u32::MAX;
 ///
 /// Every change takes constant time. A wave visits a value that stays awake at most once.
 ///
-/// Waves go up and down in turn. The values and the tasks that they wake are larger than a CPU
-/// cache, so each wave starts with the values that the last one visited last.
+/// Waves go up and down in turn, apart from those that follow one right after another. The values
+/// and the tasks that they wake are larger than a CPU cache, so each wave starts with the values
+/// that the last one visited last.
 #[derive(Debug)]
 pub(crate) struct Sleepers<T> {
     slots: Vec<Slot<T>>,
@@ -94,8 +95,14 @@ impl<T> Sleepers<T> {
 
     /// Starts a wave. Returns how many values it has to visit.
     pub(crate) fn start_wave(&mut self) -> usize {
-        self.to_visit = 0..self.active;
         self.goes_up = !self.goes_up;
+        self.repeat_wave()
+    }
+
+    /// Starts a wave that goes in the direction of the last one. So if one wave follows another,
+    /// all values wait for equally long.
+    pub(crate) fn repeat_wave(&mut self) -> usize {
+        self.to_visit = 0..self.active;
         self.active as usize
     }
 
@@ -114,6 +121,13 @@ impl<T> Sleepers<T> {
             self.set_index_aside(index);
         }
         Some(waker)
+    }
+
+    /// Active values at this many places or a few more, with the same distance between any two of
+    /// them.
+    pub(crate) fn sample(&self, places: usize) -> impl Iterator<Item = &T> {
+        let active = &self.slots[..self.active as usize];
+        active.iter().step_by((active.len() / places).max(1)).map(|slot| &slot.value)
     }
 
     /// The value of a handle. `None` if the handle is not in use.
@@ -218,7 +232,9 @@ mod tests {
                     }
                     (6, _) => {
                         naive.to_visit = naive.active.clone();
-                        prop_assert_eq!(sleepers.start_wave(), naive.to_visit.len());
+                        let count =
+                            if pick % 2 == 0 { sleepers.start_wave() } else { sleepers.repeat_wave() };
+                        prop_assert_eq!(count, naive.to_visit.len());
                     }
                     _ => {
                         let is_awake = step == 7;

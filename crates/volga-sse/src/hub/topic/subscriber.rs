@@ -156,6 +156,11 @@ impl Subscriber {
         waker
     }
 
+    /// Whether the subscription has left its waker, because it has read everything.
+    pub(crate) fn is_asleep(&self) -> bool {
+        lock(&self.parked).waker.is_some()
+    }
+
     /// Ends the subscription, and returns the waker that must be woken. The first reason is kept.
     pub(crate) fn close(&self, end: SubscriptionEnd) -> Option<Waker> {
         let code = match end {

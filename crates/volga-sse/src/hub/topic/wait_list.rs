@@ -6,10 +6,15 @@ use std::task::Waker;
 use crate::hub::sync::{AtomicBool, Mutex, Ordering, lock};
 use crate::hub::topic::sleepers::Sleepers;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
+use crate::hub::topic::waves::{self, HasReaders, READERS_AT_ONCE, WaveState};
 
 /// How many wakers are collected under the lock of a list. They are woken after that lock is
 /// released.
 const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
+
+/// How many readers are looked at to tell whether a wave has ended. A runtime runs tasks in an
+/// order of its own, so these are readers from everywhere in the list.
+const SAMPLED_READERS: usize = 8;
 
 /// The readers of a topic or of a pattern. A publisher wakes those that sleep.
 ///
@@ -20,6 +25,7 @@ const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
 pub(crate) struct WaitList {
     /// True if a reader went to sleep after the last wake.
     has_sleeper: AtomicBool,
+    pub(crate) waves: WaveState,
     readers: Mutex<Sleepers<Arc<Subscriber>>>,
 }
 
@@ -56,23 +62,61 @@ impl WaitList {
         lock(&self.readers).activate(handle);
     }
 
-    /// Wakes every reader that sleeps. No lock is held while a waker runs.
-    pub(crate) fn wake(&self) {
-        if !self.has_sleeper.swap(false, Ordering::AcqRel) {
+    /// Wakes every reader that sleeps, at once or in the next wave. No lock is held while a waker
+    /// runs.
+    pub(crate) fn wake<O: HasReaders>(owner: &Arc<O>) {
+        let list = owner.readers();
+        if !list.has_sleeper.swap(false, Ordering::AcqRel) || list.waves.ask_for_next() {
             return;
         }
+        let mut left = list.start_wave();
+        if left >= READERS_AT_ONCE && waves::start(owner, left) {
+            return;
+        }
+        while list.wake_some(&mut left) {}
+    }
+
+    /// Wakes every reader that sleeps, now.
+    pub(crate) fn wake_all(&self) {
+        let mut left = self.start_wave();
+        while self.wake_some(&mut left) {}
+    }
+
+    /// Returns how many readers a wave has to visit that begins now.
+    ///
+    /// A reader that goes to sleep after this looks for the message itself. So the caller visits at
+    /// most this many, however many others publish meanwhile.
+    pub(crate) fn start_wave(&self) -> usize {
+        lock(&self.readers).start_wave()
+    }
+
+    /// The same, for a wave that follows another one.
+    pub(crate) fn repeat_wave(&self) -> usize {
+        lock(&self.readers).repeat_wave()
+    }
+
+    /// Whether the readers of the last wave sleep again, as far as some of them tell.
+    pub(crate) fn sleep_again(&self) -> bool {
+        lock(&self.readers).sample(SAMPLED_READERS).all(|reader| reader.is_asleep())
+    }
+
+    /// Visits the next readers of the current wave. Returns false at its end.
+    pub(crate) fn wake_some(&self, left: &mut usize) -> bool {
+        let mut at_once = READERS_AT_ONCE;
         let mut wakers: [Option<Waker>; WAKE_AT_ONCE] = [const { None }; WAKE_AT_ONCE];
-        let mut readers = lock(&self.readers);
-        // A reader that goes to sleep after this looks for the message itself. So this publisher
-        // visits at most this many, however many others publish meanwhile.
-        let mut left = readers.start_wave();
-        loop {
+        while at_once > 0 {
             let mut count = 0;
-            while count < WAKE_AT_ONCE
-                && left > 0
-                && let Some(waker) = readers.visit_next(|reader, tag| reader.take_waker(tag))
-            {
-                left -= 1;
+            let mut readers = lock(&self.readers);
+            while count < WAKE_AT_ONCE {
+                if *left == 0 {
+                    break;
+                }
+                let visited = readers.visit_next(|reader, tag| reader.take_waker(tag));
+                let Some(waker) = visited else {
+                    *left = 0;
+                    break;
+                };
+                *left -= 1;
                 if waker.is_some() {
                     wakers[count] = waker;
                     count += 1;
@@ -80,11 +124,12 @@ impl WaitList {
             }
             drop(readers);
             wakers[..count].iter_mut().filter_map(Option::take).for_each(Waker::wake);
-            if count < WAKE_AT_ONCE {
-                return;
+            if *left == 0 {
+                return false;
             }
-            readers = lock(&self.readers);
+            at_once = at_once.saturating_sub(count);
         }
+        true
     }
 
     /// Ends every subscription. Nobody may join meanwhile.

@@ -109,6 +109,7 @@ impl EndNotifier {
 impl Drop for EndNotifier {
     fn drop(&mut self) {
         match self.close.take_cut() {
+            _ if self.close.has_finished() => self.notify(EndReason::Finished, None, false),
             Some((reason, cause)) => self.notify(reason, Some(&cause), false),
             None => self.notify(EndReason::ClientLeft, None, false),
         }
@@ -153,7 +154,15 @@ impl<S: SseSource> Body for SseBody<S> {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.phase, Phase::Ended)
+        match self.phase {
+            Phase::Ended => true,
+            Phase::Open if self.stream.has_ended() => {
+                // The server need not poll the body again.
+                self.end_notifier.close.note_finished();
+                true
+            }
+            _ => false,
+        }
     }
 }
 
