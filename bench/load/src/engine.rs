@@ -237,7 +237,8 @@ fn extra(
 ) -> u64 {
     let since = |(name, count): (&String, &u64)| {
         let count = count - before.get(name).unwrap_or(&0);
-        match name.as_str() {
+        // A subcommand has the name of its command before it: `xinfo|stream`.
+        match name.split('|').next().unwrap_or(name) {
             "info" => 0,
             name if LOOKS.contains(&name) => {
                 let looks = (time.as_nanos() / LOOK.as_nanos()) as u64 + 1;
@@ -265,11 +266,12 @@ mod tests {
     #[test]
     fn commands_are_counted_without_those_that_come_anyway() {
         let before = counts(
-            "# Commandstats\r\ncmdstat_xread:calls=10,usec=1\r\ncmdstat_info:calls=1,usec=9\r\n",
+            "# Commandstats\r\ncmdstat_xread:calls=10,usec=1\r\ncmdstat_info:calls=1,usec=9\r\n\
+             cmdstat_xinfo|stream:calls=5,usec=1\r\n",
         );
         let after = counts(
             "cmdstat_xread:calls=20,usec=1\r\ncmdstat_info:calls=2,usec=9\r\n\
-             cmdstat_config|get:calls=3,usec=9\r\n",
+             cmdstat_config|get:calls=3,usec=9\r\ncmdstat_xinfo|stream:calls=8,usec=1\r\n",
         );
         assert_eq!((before["xread"], after["config|get"]), (10, 3));
         let extra = |milliseconds, nodes| {
