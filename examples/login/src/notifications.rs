@@ -36,12 +36,14 @@ pub(crate) fn map(app: &mut App) {
     app.map_get("/ticket-events", events_by_ticket);
 }
 
-/// The page's stream. It ends with the session, and at the sign-out.
+/// The page's stream. It ends at the sign-out, and returns in time to keep the session alive.
 async fn events(session: Session, Resume(last): Resume, hub: Dc<Hub>) -> HttpResult {
     let user = session.user().ok_or(Problem::new(401))?;
     let topics = [topic_of(&user), ONLINE.to_owned()];
     let mut notifications =
         hub.subscribe(topics).resume(last).history(HISTORY).identity(&*user).open()?;
+    // The user may have signed out meanwhile, so the session is read again after subscribing.
+    let time = session.time_for_stream().await?;
     // Presence is watched after subscribing, so that a user is online for itself at once.
     let mut people = hub.watch_presence(ONLINE)?;
     let stream = sse_stream! {
@@ -58,7 +60,7 @@ async fn events(session: Session, Resume(last): Resume, hub: Dc<Hub>) -> HttpRes
             yield message;
         }
     };
-    sse!(Sse::new(stream).max_age(session.time_left(), Duration::ZERO))
+    sse!(Sse::new(stream).max_age(time, Duration::ZERO))
 }
 
 /// A change of presence. It has no ID, because each page that returns gets the list again.

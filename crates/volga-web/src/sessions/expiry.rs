@@ -39,6 +39,20 @@ impl Expiry {
         let moves_by = end.duration_since(expires_at).unwrap_or_default();
         (moves_by > self.idle_timeout / TOUCH_PART).then_some(end)
     }
+
+    /// How long a stream may stay open that begins now, or `None` if the session has ended. The
+    /// stream ends long before the idle timeout, so that the client returns in time to move the end
+    /// of the session.
+    pub(super) fn time_for_stream(
+        self,
+        created_at: SystemTime,
+        expires_at: SystemTime,
+        now: SystemTime,
+    ) -> Option<Duration> {
+        let end = expires_at.min(self.expires_at(created_at, now));
+        let time_left = end.duration_since(now).ok().filter(|time| !time.is_zero())?;
+        Some(time_left.min(self.idle_timeout / 2))
+    }
 }
 
 #[cfg(test)]
@@ -67,6 +81,32 @@ mod tests {
         assert_eq!(EXPIRY.touch(at(0), at(300), at(299)), None);
         // The clock was set back.
         assert_eq!(EXPIRY.touch(at(50), at(150), at(10)), None);
+    }
+
+    #[test]
+    fn a_page_that_returns_with_its_stream_stays_signed_in_until_the_maximum_age() {
+        for idle in [1, 2, 7, 40, 100, 299, 300, 1_000] {
+            let expiry = Expiry { idle_timeout: Duration::from_secs(idle), ..EXPIRY };
+            let (mut now, mut end) = (at(0), expiry.expires_at(at(0), at(0)));
+            let mut streams = 0;
+            while let Some(time) = expiry.time_for_stream(at(0), end, now) {
+                now += time;
+                end = expiry.touch(at(0), end, now).unwrap_or(end);
+                streams += 1;
+                assert!(streams <= 700, "idle {idle}: the streams are too short");
+            }
+            // A move of the end that is not worth a write is not made, so the session may end by
+            // that much earlier.
+            let earliest = at(300) - expiry.idle_timeout / TOUCH_PART;
+            assert!((earliest..=at(300)).contains(&now), "idle {idle}: ended at {now:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_has_ended_has_no_time_for_a_stream() {
+        for (created, expires, now) in [(0, 100, 100), (0, 100, 101), (0, 900, 300)] {
+            assert_eq!(EXPIRY.time_for_stream(at(created), at(expires), at(now)), None);
+        }
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use http::StatusCode;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use volga_core::{Dc, Description, Error, FromRequestParts, RequestParts};
+use volga_core::{Dc, Description, Error, FromRequestParts, Problem, RequestParts};
 
 use crate::cookies::argument::Cookies;
 use crate::sessions::id::SessionId;
@@ -69,13 +70,39 @@ impl Session {
         self.kept().as_ref().and_then(|(_, record)| record.user.clone())
     }
 
-    /// How long the session lives if no further request comes. Pass it to `max_age` of an event
-    /// stream, so that the stream ends with the session. It is zero without a session.
+    /// How long the session lives if no further request comes. It is zero without a session. An
+    /// event stream takes [`time_for_stream`](Self::time_for_stream) instead.
     #[must_use]
     pub fn time_left(&self) -> Duration {
         let kept = self.kept();
         let end = kept.as_ref().map(|(_, record)| record.expires_at);
         end.and_then(|end| end.duration_since(SystemTime::now()).ok()).unwrap_or_default()
+    }
+
+    /// Reads the session from the store once more, and returns how long an event stream of it may
+    /// stay open. Call it after you have subscribed, and pass the result to `max_age` of the stream.
+    ///
+    /// The user may sign out while the request is being handled. If the sign-out deletes the session
+    /// first and closes the subscriptions of the user after that, no stream survives it: either this
+    /// function finds no session, or the subscription was there to be closed.
+    ///
+    /// The time is at most half of the idle timeout. The client then returns, and its request keeps
+    /// the session alive. So a page that is open stays signed in until the maximum age of the
+    /// session.
+    ///
+    /// # Errors
+    ///
+    /// Returns status 401 if the session has ended, and an error if the store fails.
+    pub async fn time_for_stream(&self) -> Result<Duration, Error> {
+        let known = self.kept().clone();
+        let ended = || Error::from(Problem::of(StatusCode::UNAUTHORIZED));
+        let (id, known) = known.ok_or_else(ended)?;
+        let record = self.0.sessions.store.load(id).await?.ok_or_else(ended)?;
+        if record.user != known.user {
+            return Err(ended());
+        }
+        let (expiry, now) = (self.0.sessions.expiry, SystemTime::now());
+        expiry.time_for_stream(record.created_at, record.expires_at, now).ok_or_else(ended)
     }
 
     /// Returns a value.

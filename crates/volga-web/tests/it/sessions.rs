@@ -106,6 +106,10 @@ fn service_over(sessions: Sessions, is_https: fn(&http::Extensions) -> bool) -> 
     router.map(Method::GET, "/fill/{size}", HandlerEndpoint::new(fill));
     let clear = async |session: Session| session.remove("count").await;
     router.map(Method::GET, "/clear", HandlerEndpoint::new(clear));
+    let stream = async |session: Session| -> Result<String, Error> {
+        Ok(session.time_for_stream().await?.as_secs().to_string())
+    };
+    router.map(Method::GET, "/stream", HandlerEndpoint::new(stream));
     let debug = async |session: Session| format!("{session:?}");
     router.map(Method::GET, "/debug", HandlerEndpoint::new(debug));
     let context = AppContext::new(services.build().unwrap()).with_https_check(is_https);
@@ -344,5 +348,77 @@ async fn debug_output_has_no_secret() {
     let record = spy.inner.load(&id).await.unwrap();
     for text in [text, format!("{id:?} {record:?}")] {
         assert!(!text.contains(id.as_str()) && !text.contains("anna"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_may_stay_open_for_half_of_the_idle_timeout() {
+    let sessions = Sessions::new(MemorySessions::new());
+    let hour = Duration::from_secs(3_600);
+    let mut browser = Browser::new(sessions.with_idle_timeout(hour));
+    assert_eq!(browser.ask("/stream").await.status, StatusCode::UNAUTHORIZED);
+    browser.text("/in/anna").await;
+    assert_eq!(browser.text("/stream").await, "1800");
+    browser.text("/out").await;
+    assert_eq!(browser.ask("/stream").await.status, StatusCode::UNAUTHORIZED);
+}
+
+/// A sign-out that runs while the request of a stream is being handled. It deletes the session
+/// before one step of the request, and closes the subscriptions before the same or a later step.
+struct Race {
+    store: Spy,
+    delete_at: usize,
+    close_at: usize,
+    is_subscribed: bool,
+}
+
+impl Race {
+    async fn before_step(&mut self, step: usize) {
+        if step == self.delete_at {
+            self.store.delete(&self.store.last_id()).await.unwrap();
+        }
+        if step == self.close_at {
+            self.is_subscribed = false;
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_stream_survives_a_sign_out_in_any_order_of_their_steps() {
+    for delete_at in 1..=4 {
+        for close_at in delete_at..=4 {
+            let (mut browser, store) = browser();
+            browser.text("/in/anna").await;
+            let race = Race { store: store.clone(), delete_at, close_at, is_subscribed: false };
+            let race = Arc::new(tokio::sync::Mutex::new(race));
+            let of_handler = Arc::clone(&race);
+            let stream = move |session: Session| {
+                let race = Arc::clone(&of_handler);
+                async move {
+                    let mut race = race.lock().await;
+                    assert_eq!(session.user().as_deref(), Some("anna"));
+                    race.before_step(1).await;
+                    race.is_subscribed = true;
+                    race.before_step(2).await;
+                    let time = session.time_for_stream().await;
+                    // A refused request drops its subscription.
+                    race.is_subscribed &= time.is_ok();
+                    race.before_step(3).await;
+                    time.map(|time| time.as_secs().to_string())
+                }
+            };
+            let mut router = Router::new();
+            let mut services = ServicesBuilder::new();
+            services.add_singleton(Sessions::new(store));
+            router.map(Method::GET, "/events", HandlerEndpoint::new(stream));
+            router.set_context(AppContext::new(services.build().unwrap()));
+            let service = router.into_service().unwrap();
+            let received = get(&service, "/events", &[("cookie", &browser.cookie)]).await;
+            let mut race = race.lock().await;
+            race.before_step(4).await;
+            assert!(!race.is_subscribed, "deleted at {delete_at}, closed at {close_at}");
+            let refused = received.status == StatusCode::UNAUTHORIZED;
+            assert_eq!(refused, delete_at <= 2, "deleted at {delete_at}: {}", received.status);
+        }
     }
 }
