@@ -80,11 +80,12 @@ impl Session {
     }
 
     /// Reads the session from the store once more, and returns how long an event stream of it may
-    /// stay open. Call it after you have subscribed, and pass the result to `max_age` of the stream.
+    /// stay open. Call it after you have subscribed, and pass the result to `max_age` of the
+    /// stream.
     ///
-    /// The user may sign out while the request is being handled. If the sign-out deletes the session
-    /// first and closes the subscriptions of the user after that, no stream survives it: either this
-    /// function finds no session, or the subscription was there to be closed.
+    /// The user may sign out while the request is being handled. If the sign-out deletes the
+    /// session first and then closes the subscriptions of the user, no stream survives it: either
+    /// this function finds no session, or the subscription was there to be closed.
     ///
     /// The time is at most half of the idle timeout. The client then returns, and its request keeps
     /// the session alive. So a page that is open stays signed in until the maximum age of the
