@@ -30,7 +30,8 @@ pin_project! {
         held: Option<Box<PendingFrame>>,
         #[pin]
         body: B,
-        // Whether the rest is given up when the body ends while the client reads nothing.
+        // Whether the rest is given up when the body ends while the client reads nothing. Such a
+        // body can end at any time, and to ask it costs more. So it is asked only then.
         is_cut_at_end: bool,
     }
 }
@@ -95,33 +96,51 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<StepOutcome> {
         let mut this = self.project();
-        let mut next = this.held.take().map_or_else(PendingFrame::default, |held| *held);
+        let held = this.held.take();
+        let is_new = held.as_ref().is_none_or(|held| held.is_for_more());
         let mut is_drained = false;
-        let is_new = next.is_for_more();
-        if is_new {
+        let mut next = if is_new {
             match poll_first_byte(this.stream, direct.as_mut(), cx) {
                 FirstByteRoom::Bytes(room) => {
-                    (next.wait, next.waiting) = (WindowTimer::default(), None);
-                    is_drained = next.gather(this.body.as_mut(), room, cx);
+                    let mut ready = gather(this.body.as_mut(), room, !*this.is_cut_at_end, cx);
+                    is_drained = ready.is_drained;
+                    // In most cases all of the data is sent, and nothing is to be remembered.
+                    if ready.is_only_data()
+                        && ready.data.len() <= room.min(FRAME_BYTES)
+                        && send(this.stream, direct.as_mut(), &mut ready.data, false, cx)
+                            == SendOutcome::Part
+                        && ready.data.is_empty()
+                    {
+                        let more = Poll::Ready(StepOutcome::Sent);
+                        return if is_drained { Poll::Pending } else { more };
+                    }
+                    let next = PendingFrame::of(ready);
                     if next.is_for_more() {
                         // An idle stream reserves no room, because all streams share the
                         // connection's window.
                         this.stream.reserve_capacity(0);
                     }
+                    next
                 }
-                // An end without data needs no room.
-                FirstByteRoom::Blocked(_) if this.body.is_end_stream() => next.then = FollowUp::End,
                 FirstByteRoom::Blocked(cause) => {
-                    return next.wait(this.held, this.stream, cause, backpressure, cx);
+                    let mut next = held.map_or_else(PendingFrame::default, |held| *held);
+                    if !this.body.is_end_stream() {
+                        return next.wait(this.held, this.stream, cause, backpressure, cx);
+                    }
+                    // An end without data needs no room.
+                    next.then = FollowUp::End;
+                    next
                 }
                 FirstByteRoom::Reset => return Poll::Ready(StepOutcome::Over),
             }
-        }
+        } else {
+            held.map_or_else(PendingFrame::default, |held| *held)
+        };
         if !next.data.is_empty() {
             // The last frame waits here for room like any other, because `h2` has no limit on that
             // wait.
             let is_last = matches!(next.then, FollowUp::End);
-            match send(this.stream, direct, &mut next.data, is_last, cx) {
+            match send(this.stream, direct.as_mut(), &mut next.data, is_last, cx) {
                 SendOutcome::Part => (next.wait, next.waiting) = (WindowTimer::default(), None),
                 SendOutcome::Over => return Poll::Ready(StepOutcome::Over),
                 SendOutcome::Blocked(_)
@@ -174,49 +193,15 @@ where
 }
 
 impl PendingFrame {
+    /// A frame that has not waited.
+    fn of(gathered: Gathered) -> Self {
+        let Gathered { data, then, .. } = gathered;
+        Self { data, then, wait: WindowTimer::default(), waiting: None }
+    }
+
     /// Whether the body must be polled for more data.
     fn is_for_more(&self) -> bool {
         self.data.is_empty() && matches!(self.then, FollowUp::More)
-    }
-
-    /// Takes the data that is ready from the body, up to a frame. Returns whether the body now
-    /// waits.
-    ///
-    /// Once the `room` is filled, no further piece is taken, because it could not be sent.
-    fn gather<B>(&mut self, mut body: Pin<&mut B>, room: usize, cx: &mut Context<'_>) -> bool
-    where
-        B: Body<Data = Bytes>,
-    {
-        // Pieces of one body mostly have similar sizes. When half of the frame is full, another
-        // piece may not fit.
-        let enough = room.min(FRAME_BYTES / 2);
-        let mut joined = BytesMut::new();
-        let mut is_drained = false;
-        for _ in 0..FRAME_PIECES {
-            let Poll::Ready((data, then)) = poll_piece(body.as_mut(), cx) else {
-                is_drained = true;
-                break;
-            };
-            self.then = then;
-            if self.data.is_empty() {
-                // Usually this is the only piece, and then it is not copied.
-                self.data = data;
-            } else {
-                if joined.is_empty() {
-                    joined.reserve(2 * (self.data.len() + data.len()));
-                    joined.extend_from_slice(&self.data);
-                }
-                joined.extend_from_slice(&data);
-            }
-            let is_full = self.data.len().max(joined.len()) >= enough;
-            if is_full || !matches!(self.then, FollowUp::More) {
-                break;
-            }
-        }
-        if !joined.is_empty() {
-            self.data = joined.freeze();
-        }
-        is_drained
     }
 
     /// Waits for room, with the data in `held`. A stream that waits for too long is reset.
@@ -246,6 +231,68 @@ impl PendingFrame {
         stream.send_reset(Reason::CANCEL);
         Poll::Ready(StepOutcome::Over)
     }
+}
+
+/// What a body had ready.
+struct Gathered {
+    data: Bytes,
+    then: FollowUp,
+    /// Whether the body now waits.
+    is_drained: bool,
+}
+
+impl Gathered {
+    /// Whether this is data without anything after it, as from a body that goes on.
+    fn is_only_data(&self) -> bool {
+        matches!(self.then, FollowUp::More) && !self.data.is_empty()
+    }
+}
+
+/// Takes the data that is ready from the body, up to a frame.
+///
+/// Once the `room` is filled, no further piece is taken, because it could not be sent.
+///
+/// With `asks_for_end` a body is asked after each piece whether that was the last one. The stream
+/// then ends with its data. Otherwise it ends with an empty frame.
+fn gather<B>(
+    mut body: Pin<&mut B>,
+    room: usize,
+    asks_for_end: bool,
+    cx: &mut Context<'_>,
+) -> Gathered
+where
+    B: Body<Data = Bytes>,
+{
+    // Pieces of one body mostly have similar sizes. When half of the frame is full, another piece
+    // may not fit.
+    let enough = room.min(FRAME_BYTES / 2);
+    let mut gathered = Gathered { data: Bytes::new(), then: FollowUp::More, is_drained: false };
+    let mut joined = BytesMut::new();
+    for _ in 0..FRAME_PIECES {
+        let Poll::Ready((data, then)) = poll_piece(body.as_mut(), asks_for_end, cx) else {
+            gathered.is_drained = true;
+            break;
+        };
+        gathered.then = then;
+        if gathered.data.is_empty() {
+            // Usually this is the only piece, and then it is not copied.
+            gathered.data = data;
+        } else {
+            if joined.is_empty() {
+                joined.reserve(2 * (gathered.data.len() + data.len()));
+                joined.extend_from_slice(&gathered.data);
+            }
+            joined.extend_from_slice(&data);
+        }
+        let is_full = gathered.data.len().max(joined.len()) >= enough;
+        if is_full || !matches!(gathered.then, FollowUp::More) {
+            break;
+        }
+    }
+    if !joined.is_empty() {
+        gathered.data = joined.freeze();
+    }
+    gathered
 }
 
 /// Why nothing can be sent now.
@@ -299,7 +346,7 @@ enum SendOutcome {
 /// Sends as much of the data as there is room for, directly if that is possible.
 fn send(
     stream: &mut SendStream<Bytes>,
-    mut direct: Option<DirectWriter<'_>>,
+    mut direct: Option<&mut DirectWriter<'_>>,
     data: &mut Bytes,
     is_last: bool,
     cx: &mut Context<'_>,
@@ -324,7 +371,7 @@ fn send(
         Poll::Ready(Some(room)) => room,
     };
     let part = data.split_to(room.min(wanted));
-    if let Some(mut direct) = direct {
+    if let Some(direct) = direct {
         direct.give_h2(part.len());
     }
     let is_last = is_last && data.is_empty();
@@ -355,13 +402,17 @@ pub(super) fn poll_room(
 
 /// The next piece of a body, perhaps empty, and what follows it. A panic counts as a failure of the
 /// body, so it ends this stream and not the connection.
-fn poll_piece<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<(Bytes, FollowUp)>
+fn poll_piece<B>(
+    mut body: Pin<&mut B>,
+    asks_for_end: bool,
+    cx: &mut Context<'_>,
+) -> Poll<(Bytes, FollowUp)>
 where
     B: Body<Data = Bytes>,
 {
     let polled = catch_panic(|| {
         let frame = ready!(body.as_mut().poll_frame(cx));
-        Poll::Ready((frame, body.is_end_stream()))
+        Poll::Ready((frame, asks_for_end && body.is_end_stream()))
     });
     let Ok(polled) = polled else { return Poll::Ready((Bytes::new(), FollowUp::Failure)) };
     polled.map(|(frame, is_end)| match frame {
