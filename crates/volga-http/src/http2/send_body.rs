@@ -30,8 +30,7 @@ pin_project! {
         held: Option<Box<PendingFrame>>,
         #[pin]
         body: B,
-        // Whether the rest is given up when the body ends while the client reads nothing. Such a
-        // body can end at any time, and to ask it costs more. So it is asked only then.
+        // Whether the rest is given up when the body ends while the client reads nothing.
         is_cut_at_end: bool,
     }
 }
@@ -102,7 +101,7 @@ where
         let mut next = if is_new {
             match poll_first_byte(this.stream, direct.as_mut(), cx) {
                 FirstByteRoom::Bytes(room) => {
-                    let mut ready = gather(this.body.as_mut(), room, !*this.is_cut_at_end, cx);
+                    let mut ready = gather(this.body.as_mut(), room, cx);
                     is_drained = ready.is_drained;
                     // In most cases all of the data is sent, and nothing is to be remembered.
                     if ready.is_only_data()
@@ -251,15 +250,7 @@ impl Gathered {
 /// Takes the data that is ready from the body, up to a frame.
 ///
 /// Once the `room` is filled, no further piece is taken, because it could not be sent.
-///
-/// With `asks_for_end` a body is asked after each piece whether that was the last one. The stream
-/// then ends with its data. Otherwise it ends with an empty frame.
-fn gather<B>(
-    mut body: Pin<&mut B>,
-    room: usize,
-    asks_for_end: bool,
-    cx: &mut Context<'_>,
-) -> Gathered
+fn gather<B>(mut body: Pin<&mut B>, room: usize, cx: &mut Context<'_>) -> Gathered
 where
     B: Body<Data = Bytes>,
 {
@@ -269,7 +260,7 @@ where
     let mut gathered = Gathered { data: Bytes::new(), then: FollowUp::More, is_drained: false };
     let mut joined = BytesMut::new();
     for _ in 0..FRAME_PIECES {
-        let Poll::Ready((data, then)) = poll_piece(body.as_mut(), asks_for_end, cx) else {
+        let Poll::Ready((data, then)) = poll_piece(body.as_mut(), cx) else {
             gathered.is_drained = true;
             break;
         };
@@ -402,17 +393,13 @@ pub(super) fn poll_room(
 
 /// The next piece of a body, perhaps empty, and what follows it. A panic counts as a failure of the
 /// body, so it ends this stream and not the connection.
-fn poll_piece<B>(
-    mut body: Pin<&mut B>,
-    asks_for_end: bool,
-    cx: &mut Context<'_>,
-) -> Poll<(Bytes, FollowUp)>
+fn poll_piece<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<(Bytes, FollowUp)>
 where
     B: Body<Data = Bytes>,
 {
     let polled = catch_panic(|| {
         let frame = ready!(body.as_mut().poll_frame(cx));
-        Poll::Ready((frame, asks_for_end && body.is_end_stream()))
+        Poll::Ready((frame, body.is_end_stream()))
     });
     let Ok(polled) = polled else { return Poll::Ready((Bytes::new(), FollowUp::Failure)) };
     polled.map(|(frame, is_end)| match frame {
