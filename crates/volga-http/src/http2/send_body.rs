@@ -232,7 +232,7 @@ impl PendingFrame {
     }
 }
 
-/// What a body had ready.
+/// The data that a body had ready, and what follows it.
 struct Gathered {
     data: Bytes,
     then: FollowUp,

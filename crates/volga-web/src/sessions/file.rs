@@ -55,7 +55,7 @@ pub struct FileSessions {
     kept: Arc<Mutex<Kept>>,
 }
 
-/// What the store knows of its files.
+/// The number of files, and the time of the last cleaning.
 struct Kept {
     count: usize,
     cleaned_at: Option<SystemTime>,

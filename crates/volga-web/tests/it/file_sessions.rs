@@ -114,7 +114,7 @@ async fn no_other_user_can_read_the_folder_or_its_files() {
     drop(FileSessions::open(&folder).unwrap());
     assert_eq!(mode(&folder), 0o700);
 
-    // A folder that others use as well is left as it is.
+    // If other programs use the folder too, its mode stays the same.
     fs::write(folder.join("notes.txt"), "").unwrap();
     drop(FileSessions::open(&folder).unwrap());
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();

@@ -28,7 +28,7 @@ fn joined(folder: &Path, path: &str) -> PathBuf {
     whole
 }
 
-/// What a stage of the Dockerfile has made.
+/// The files that a stage of the Dockerfile has made.
 #[derive(Default)]
 struct Stage {
     folder: PathBuf,

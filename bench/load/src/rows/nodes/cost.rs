@@ -1,4 +1,4 @@
-//! What nodes and their engine spend on a message.
+//! The CPU time that nodes and their engine spend on a message.
 
 use std::time::Duration;
 

@@ -39,7 +39,7 @@ const RUNNING_AND_NEXT: u8 = 2;
 /// No wave is under way, and the last ones followed one another.
 const WAS_BUSY: u8 = 3;
 
-/// What has a list of readers.
+/// A topic or a pattern: something with a list of readers.
 pub(crate) trait HasReaders: Send + Sync + 'static {
     fn readers(&self) -> &WaitList;
 }

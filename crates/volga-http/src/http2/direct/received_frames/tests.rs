@@ -227,7 +227,7 @@ fn the_longest_frame_is_followed_to_its_end() {
     }
 }
 
-/// What `h2` reads when these bytes arrive.
+/// Returns the bytes that `h2` reads when these arrive.
 fn told(client: &mut FrameClient, bytes: &[u8]) -> Vec<u8> {
     let before = client.bytes.len();
     client.send(bytes);
