@@ -1,7 +1,7 @@
 //! `HttpBody`: the body of every request and response.
 
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     fmt,
     future::poll_fn,
     pin::Pin,
@@ -45,7 +45,9 @@ enum BodyKind {
     },
 }
 
-pub(crate) type DynBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
+type BoxedBody<E> = Pin<Box<dyn Body<Data = Bytes, Error = E> + Send>>;
+
+pub(crate) type DynBody = BoxedBody<BoxError>;
 
 impl HttpBody {
     /// Creates a body without bytes.
@@ -75,6 +77,14 @@ impl HttpBody {
             return body.take().unwrap_or_default();
         }
         let Some(body) = body else { return Self::empty() };
+        if TypeId::of::<B::Error>() == TypeId::of::<BoxError>() {
+            // Its errors need no conversion, which every frame would have to pass.
+            let mut boxed: Option<BoxedBody<B::Error>> = Some(Box::pin(body));
+            if let Some(body) = (&mut boxed as &mut dyn Any).downcast_mut::<Option<DynBody>>() {
+                return body.take().map_or_else(Self::empty, |body| Self(BodyKind::Stream(body)));
+            }
+            return Self::empty();
+        }
         Self(BodyKind::Stream(Box::pin(body.map_err(Into::into))))
     }
 
@@ -248,32 +258,8 @@ impl Body for HttpBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
-            BodyKind::Empty => Poll::Ready(None),
-            BodyKind::Full { bytes, .. } => {
-                let bytes = std::mem::take(bytes);
-                self.0 = BodyKind::Empty;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
             BodyKind::Stream(body) | BodyKind::Watched(body) => body.as_mut().poll_frame(cx),
-            BodyKind::Request(body) => body.as_mut().poll_frame(cx).map_err(of_request),
-            BodyKind::Limited { body, left, limit, is_request } => {
-                let too_large = body.size_hint().lower() > *left as u64;
-                let polled = if too_large {
-                    let error = ExtractError::BodyTooLarge { limit: *limit };
-                    Poll::Ready(Some(Err(error.into())))
-                } else {
-                    poll_limited(body, left, *limit, cx)
-                };
-                let polled = match is_request {
-                    true => polled.map_err(of_request),
-                    false => polled.map_err(of_other),
-                };
-                if let Poll::Ready(Some(Err(_))) = &polled {
-                    // Nobody reads the rest. Dropping it now lets the server stop reading it now.
-                    self.0 = BodyKind::Empty;
-                }
-                polled
-            }
+            _ => self.poll_other(cx),
         }
     }
 
@@ -302,6 +288,42 @@ impl Body for HttpBody {
                 hint.set_lower(inner.lower().min(upper));
                 hint.set_upper(upper);
                 hint
+            }
+        }
+    }
+}
+
+impl HttpBody {
+    /// Polls a body of a rarer kind.
+    // A function of its own, because a frame of a stream would pay for the other kinds.
+    #[inline(never)]
+    fn poll_other(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.0 {
+            BodyKind::Empty => Poll::Ready(None),
+            BodyKind::Full { bytes, .. } => {
+                let bytes = std::mem::take(bytes);
+                self.0 = BodyKind::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            BodyKind::Stream(body) | BodyKind::Watched(body) => body.as_mut().poll_frame(cx),
+            BodyKind::Request(body) => body.as_mut().poll_frame(cx).map_err(of_request),
+            BodyKind::Limited { body, left, limit, is_request } => {
+                let too_large = body.size_hint().lower() > *left as u64;
+                let polled = if too_large {
+                    let error = ExtractError::BodyTooLarge { limit: *limit };
+                    Poll::Ready(Some(Err(error.into())))
+                } else {
+                    poll_limited(body, left, *limit, cx)
+                };
+                let polled = match is_request {
+                    true => polled.map_err(of_request),
+                    false => polled.map_err(of_other),
+                };
+                if let Poll::Ready(Some(Err(_))) = &polled {
+                    // Nobody reads the rest. Dropping it now lets the server stop reading it now.
+                    self.0 = BodyKind::Empty;
+                }
+                polled
             }
         }
     }

@@ -98,22 +98,32 @@ where
         let held = this.held.take();
         let is_new = held.as_ref().is_none_or(|held| held.is_for_more());
         let mut is_drained = false;
+        // A body with the mark says whether it has ended by more than a look at its own state, and
+        // most of its frames are not the last. So it is asked only if a frame waits for room.
+        let asks_for_end = !*this.is_cut_at_end;
         let mut next = if is_new {
             match poll_first_byte(this.stream, direct.as_mut(), cx) {
-                FirstByteRoom::Bytes(room) => {
-                    let mut ready = gather(this.body.as_mut(), room, cx);
+                FirstByteRoom::Bytes { room, is_direct } => {
+                    let ready = gather(this.body.as_mut(), room, asks_for_end, cx);
                     is_drained = ready.is_drained;
                     // In most cases all of the data is sent, and nothing is to be remembered.
-                    if ready.is_only_data()
+                    if is_direct
+                        && ready.is_data_for_more()
                         && ready.data.len() <= room.min(FRAME_BYTES)
-                        && send(this.stream, direct.as_mut(), &mut ready.data, false, cx)
-                            == SendOutcome::Part
-                        && ready.data.is_empty()
+                        && let Some(direct) = &mut direct
                     {
+                        direct.send_granted(&ready.data);
                         let more = Poll::Ready(StepOutcome::Sent);
                         return if is_drained { Poll::Pending } else { more };
                     }
-                    let next = PendingFrame::of(ready);
+                    let mut next = PendingFrame::of(ready);
+                    // A frame that waits for room must know whether it is the last one.
+                    if !asks_for_end
+                        && next.is_data_for_more()
+                        && catch_panic(|| this.body.is_end_stream()).unwrap_or(false)
+                    {
+                        next.then = FollowUp::End;
+                    }
                     if next.is_for_more() {
                         // An idle stream reserves no room, because all streams share the
                         // connection's window.
@@ -144,7 +154,7 @@ where
                 SendOutcome::Over => return Poll::Ready(StepOutcome::Over),
                 SendOutcome::Blocked(_)
                     if *this.is_cut_at_end
-                        && matches!(next.then, FollowUp::More)
+                        && next.then.is_more()
                         && catch_panic(|| this.body.is_end_stream()).unwrap_or(true) =>
                 {
                     this.stream.send_reset(Reason::CANCEL);
@@ -191,6 +201,12 @@ where
     }
 }
 
+impl FollowUp {
+    fn is_more(&self) -> bool {
+        matches!(self, Self::More)
+    }
+}
+
 impl PendingFrame {
     /// A frame that has not waited.
     fn of(gathered: Gathered) -> Self {
@@ -200,7 +216,12 @@ impl PendingFrame {
 
     /// Whether the body must be polled for more data.
     fn is_for_more(&self) -> bool {
-        self.data.is_empty() && matches!(self.then, FollowUp::More)
+        self.data.is_empty() && self.then.is_more()
+    }
+
+    /// Whether this is data without anything after it, as from a body that goes on.
+    fn is_data_for_more(&self) -> bool {
+        !self.data.is_empty() && self.then.is_more()
     }
 
     /// Waits for room, with the data in `held`. A stream that waits for too long is reset.
@@ -242,15 +263,21 @@ struct Gathered {
 
 impl Gathered {
     /// Whether this is data without anything after it, as from a body that goes on.
-    fn is_only_data(&self) -> bool {
-        matches!(self.then, FollowUp::More) && !self.data.is_empty()
+    fn is_data_for_more(&self) -> bool {
+        !self.data.is_empty() && self.then.is_more()
     }
 }
 
 /// Takes the data that is ready from the body, up to a frame.
 ///
-/// Once the `room` is filled, no further piece is taken, because it could not be sent.
-fn gather<B>(mut body: Pin<&mut B>, room: usize, cx: &mut Context<'_>) -> Gathered
+/// Once the `room` is filled, no further piece is taken, because it could not be sent. Without
+/// `asks_for_end`, the end of the body is noticed only if it is polled once more.
+fn gather<B>(
+    mut body: Pin<&mut B>,
+    room: usize,
+    asks_for_end: bool,
+    cx: &mut Context<'_>,
+) -> Gathered
 where
     B: Body<Data = Bytes>,
 {
@@ -258,29 +285,34 @@ where
     // may not fit.
     let enough = room.min(FRAME_BYTES / 2);
     let mut gathered = Gathered { data: Bytes::new(), then: FollowUp::More, is_drained: false };
-    let mut joined = BytesMut::new();
+    let mut joined: Option<BytesMut> = None;
     for _ in 0..FRAME_PIECES {
-        let Poll::Ready((data, then)) = poll_piece(body.as_mut(), cx) else {
+        let Poll::Ready((data, then)) = poll_piece(body.as_mut(), asks_for_end, cx) else {
             gathered.is_drained = true;
             break;
         };
         gathered.then = then;
-        if gathered.data.is_empty() {
+        let length = if gathered.data.is_empty() {
             // Usually this is the only piece, and then it is not copied.
             gathered.data = data;
+            gathered.data.len()
+        } else if data.is_empty() {
+            0
         } else {
-            if joined.is_empty() {
-                joined.reserve(2 * (gathered.data.len() + data.len()));
-                joined.extend_from_slice(&gathered.data);
-            }
+            let first = &gathered.data;
+            let joined = joined.get_or_insert_with(|| {
+                let mut joined = BytesMut::with_capacity(2 * (first.len() + data.len()));
+                joined.extend_from_slice(first);
+                joined
+            });
             joined.extend_from_slice(&data);
-        }
-        let is_full = gathered.data.len().max(joined.len()) >= enough;
-        if is_full || !matches!(gathered.then, FollowUp::More) {
+            joined.len()
+        };
+        if length >= enough || !gathered.then.is_more() {
             break;
         }
     }
-    if !joined.is_empty() {
+    if let Some(joined) = joined {
         gathered.data = joined.freeze();
     }
     gathered
@@ -297,8 +329,11 @@ enum BlockCause {
 
 /// Whether there is room for a first byte, so that the body can be polled.
 enum FirstByteRoom {
-    /// A first byte could be sent, and this many bytes with it.
-    Bytes(usize),
+    /// A first byte could be sent, and with it `room` bytes in total.
+    Bytes {
+        room: usize,
+        is_direct: bool,
+    },
     Blocked(BlockCause),
     /// The client has reset the stream.
     Reset,
@@ -311,7 +346,9 @@ fn poll_first_byte(
     cx: &mut Context<'_>,
 ) -> FirstByteRoom {
     let wanted = match direct.map(DirectWriter::first_byte) {
-        Some(FirstByte::Direct(room)) => return FirstByteRoom::Bytes(room),
+        Some(FirstByte::Direct(room)) => {
+            return FirstByteRoom::Bytes { room, is_direct: true };
+        }
         Some(FirstByte::Blocked) => return FirstByteRoom::Blocked(BlockCause::Window),
         Some(FirstByte::ViaH2(room)) => room.min(FRAME_BYTES),
         None => FRAME_BYTES,
@@ -319,7 +356,7 @@ fn poll_first_byte(
     match poll_room(stream, wanted, cx) {
         Poll::Pending => FirstByteRoom::Blocked(BlockCause::H2),
         Poll::Ready(None) => FirstByteRoom::Reset,
-        Poll::Ready(Some(room)) => FirstByteRoom::Bytes(room),
+        Poll::Ready(Some(room)) => FirstByteRoom::Bytes { room, is_direct: false },
     }
 }
 
@@ -393,13 +430,17 @@ pub(super) fn poll_room(
 
 /// The next piece of a body, perhaps empty, and what follows it. A panic counts as a failure of the
 /// body, so it ends this stream and not the connection.
-fn poll_piece<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<(Bytes, FollowUp)>
+fn poll_piece<B>(
+    mut body: Pin<&mut B>,
+    asks_for_end: bool,
+    cx: &mut Context<'_>,
+) -> Poll<(Bytes, FollowUp)>
 where
     B: Body<Data = Bytes>,
 {
     let polled = catch_panic(|| {
         let frame = ready!(body.as_mut().poll_frame(cx));
-        Poll::Ready((frame, body.is_end_stream()))
+        Poll::Ready((frame, asks_for_end && body.is_end_stream()))
     });
     let Ok(polled) = polled else { return Poll::Ready((Bytes::new(), FollowUp::Failure)) };
     polled.map(|(frame, is_end)| match frame {

@@ -313,12 +313,19 @@ impl Windows {
         // The body was polled because the pool had a byte, so the pool is used up before data goes
         // through `h2`.
         let part = part.min(pool as usize);
-        let paid = part as u32;
-        stream.room -= paid as i32;
-        stream.debt = stream.debt.saturating_add_unsigned(paid);
-        self.pool -= paid;
-        self.connection -= i64::from(paid);
+        stream.charge(part as u32);
+        self.pool -= part as u32;
+        self.connection -= part as i64;
         SendPath::Direct(part)
+    }
+
+    /// Charges the windows for this many bytes, which are not more than
+    /// [`first_byte`](Self::first_byte) has just granted.
+    pub(in crate::http2) fn charge(&mut self, id: u32, granted: usize) {
+        let Some(stream) = self.find(id) else { return };
+        stream.charge(granted as u32);
+        self.pool = self.pool.saturating_sub(granted as u32);
+        self.connection -= granted as i64;
     }
 
     /// How many of these bytes the stream may send through `h2`.
@@ -400,6 +407,12 @@ impl StreamWindow {
                 SendPath::Blocked
             }
         }
+    }
+
+    /// Pays for bytes that are sent directly.
+    fn charge(&mut self, bytes: u32) {
+        self.room = self.room.saturating_sub_unsigned(bytes);
+        self.debt = self.debt.saturating_add_unsigned(bytes);
     }
 
     /// Whether the stream was blocked and is not any more.

@@ -104,12 +104,17 @@ impl DirectWriter<'_> {
         }
         let path = buffer.windows.claim(*stream, wanted);
         if let SendPath::Direct(part) = path {
-            let head = Head { kind: DATA, flags: 0, stream: *stream, length: part };
-            buffer.start();
-            buffer.bytes.extend_from_slice(&head.write());
-            buffer.bytes.extend_from_slice(&data[..part]);
+            buffer.push_data(*stream, &data[..part]);
         }
         path
+    }
+
+    /// Writes `data` directly. [`first_byte`](Self::first_byte) has just said that this is
+    /// possible, and `data` is within the room that it returned and within [`FRAME_BYTES`].
+    pub(in crate::http2) fn send_granted(&mut self, data: &[u8]) {
+        let Self { buffer, stream } = self;
+        buffer.windows.charge(*stream, data.len());
+        buffer.push_data(*stream, data);
     }
 
     /// Says how much of `wanted` bytes may go through `h2`.
@@ -185,6 +190,14 @@ impl WriteBuffer {
             spare.clear();
             pool::put_http2_write_buffer(spare);
         }
+    }
+
+    /// Appends a DATA frame.
+    fn push_data(&mut self, stream: u32, data: &[u8]) {
+        let head = Head { kind: DATA, flags: 0, stream, length: data.len() };
+        self.start();
+        self.bytes.extend_from_slice(&head.write());
+        self.bytes.extend_from_slice(data);
     }
 
     fn start(&mut self) {

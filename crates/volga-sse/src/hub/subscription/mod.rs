@@ -209,7 +209,8 @@ impl Subscription {
         if matches!(self.policy, Policy::Close { .. }) && self.close_if_too_slow() {
             return None;
         }
-        self.pop_queued().or_else(|| self.read())
+        // Reading is a function call, and a subscription looks here once more after each delivery.
+        self.pop_queued().or_else(|| if self.has_news() { self.read() } else { None })
     }
 
     /// Ends a subscription whose queue hides that it lags too far. Returns whether it did.
@@ -449,6 +450,7 @@ impl Subscription {
     }
 
     /// Whether there may be something to read.
+    #[inline(always)]
     fn has_news(&self) -> bool {
         let cursor = self.subscriber.cursor();
         self.opening.is_some()
