@@ -134,7 +134,10 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
             }
             is_waiting = this.fill(&mut batch, io.is_write_vectored(), cx).is_pending();
             let unsent = batch.write(io, cx).map_err(|_| SendError::Broken)?;
-            *this.unsent = unsent.map(|unsent| Box::new(UnsentBytes::Rest(unsent)));
+            if let Some(unsent) = unsent {
+                *this.unsent = Some(Box::new(UnsentBytes::Rest(unsent)));
+                this.keep_last_frame();
+            }
             writes += 1;
         }
     }
@@ -171,6 +174,15 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
             && catch_panic(|| self.body.is_end_stream()).unwrap_or(true)
     }
 
+    /// Notes that the unsent bytes are the last ones of the body, if they are. Then an end of the
+    /// body does not cut them.
+    #[cold]
+    fn keep_last_frame(&mut self) {
+        if *self.is_cut_at_end && catch_panic(|| self.body.is_end_stream()).unwrap_or(false) {
+            *self.is_cut_at_end = false;
+        }
+    }
+
     /// Takes the frames that are ready from the body. Pending if the body has no more for now;
     /// ready if it is over or the batch is full.
     fn fill(&mut self, batch: &mut Batch, is_vectored: bool, cx: &mut Context<'_>) -> Poll<()> {
@@ -179,9 +191,12 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
                 break;
             }
             let body = &mut self.body;
+            // A body with the mark is asked only if a frame waits for the client, see
+            // `keep_last_frame`.
+            let asks_for_end = !*self.is_cut_at_end;
             let polled = catch_panic(|| {
                 let frame = ready!(body.as_mut().poll_frame(cx));
-                Poll::Ready((frame, body.is_end_stream()))
+                Poll::Ready((frame, asks_for_end && body.is_end_stream()))
             });
             let Ok(polled) = polled else {
                 // The head and the earlier frames are still sent.

@@ -42,7 +42,24 @@ impl<I> WriteTimeout<I> {
     }
 
     /// Returns the result of a write, and starts or stops the timer.
+    // In most cases there is no timer to start or stop.
+    #[inline(always)]
     fn limit_time<T>(
+        &mut self,
+        write: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>>
+    where
+        I: SendQueue,
+    {
+        if write.is_ready() && self.timer.is_none() {
+            return write;
+        }
+        self.set_timer(write, cx)
+    }
+
+    #[cold]
+    fn set_timer<T>(
         &mut self,
         write: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
