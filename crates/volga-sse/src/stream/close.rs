@@ -134,7 +134,8 @@ struct Observers {
     waker: Option<Waker>,
     observer: Option<Observer>,
     /// How code around the body has ended it.
-    cut: Option<(EndReason, BoxError)>,
+    // In a box, because few streams end so, and each one would have room for it.
+    cut: Option<Box<(EndReason, BoxError)>>,
     /// Whether the observer does more than hold a value.
     is_observed: bool,
     has_ended: bool,
@@ -222,12 +223,12 @@ impl CloseHandle {
     /// The observers are then told this reason and this cause when the body is dropped, instead of
     /// [`EndReason::ClientLeft`]. After the stream's end it does nothing.
     pub fn cut(&self, reason: EndReason, cause: impl Into<BoxError>) {
-        self.0.observers().cut = Some((reason, cause.into()));
+        self.0.observers().cut = Some(Box::new((reason, cause.into())));
     }
 
     /// Takes how code around the body has ended it.
     pub(crate) fn take_cut(&self) -> Option<(EndReason, BoxError)> {
-        self.0.observers().cut.take()
+        self.0.observers().cut.take().map(|cut| *cut)
     }
 
     /// Notes that the source has ended, and that the server knows it although it has not polled the
