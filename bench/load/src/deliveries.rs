@@ -1,8 +1,11 @@
 //! Checks that each stream gets each published message once and in order (pure, except for the
 //! clock of its samples).
 
+use std::sync::Arc;
+
 use crate::{
     clock,
+    progress::Progress,
     publisher::DATA,
     wire::{Event, Malformed, Take},
 };
@@ -23,11 +26,7 @@ const SAMPLES: usize = 1 << 20;
 pub(crate) struct Deliveries {
     /// For each stream, the number of the message that it must get next.
     next: Vec<u64>,
-    /// The maximum number of messages that are on their way at once.
-    outstanding: u64,
-    published: u64,
-    /// The number of messages that every stream has.
-    complete: u64,
+    progress: Arc<Progress>,
     /// A ring of counts: how many streams must get message `complete` next, how many the one after
     /// it, and so on.
     waiting: Box<[usize]>,
@@ -64,9 +63,7 @@ impl Deliveries {
         let nothing = Known { number: u64::MAX, time: 0, wire: Vec::new() };
         Self {
             next: vec![0; streams],
-            outstanding: outstanding as u64,
-            published: 0,
-            complete: 0,
+            progress: Arc::new(Progress::new(outstanding as u64)),
             waiting: waiting.into_boxed_slice(),
             known: vec![nothing; places].into_boxed_slice(),
             samples: Samples::default(),
@@ -75,28 +72,22 @@ impl Deliveries {
 
     /// Returns the numbers of the messages that may be published now. The caller publishes them.
     pub(crate) fn publish(&mut self) -> std::ops::Range<u64> {
-        let until = self.complete + self.outstanding;
-        let range = self.published..until;
-        self.published = until;
-        range
+        self.progress.publish(u64::MAX)
     }
 
-    /// The same, for a caller that publishes at most one message now.
-    pub(crate) fn publish_one(&mut self) -> std::ops::Range<u64> {
-        let until = (self.published + 1).min(self.complete + self.outstanding);
-        let range = self.published..until;
-        self.published = until;
-        range
+    /// How far the messages are, for a publisher on a thread of its own.
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 
     /// The number of messages that every stream has.
     pub(crate) fn complete(&self) -> u64 {
-        self.complete
+        self.progress.complete()
     }
 
     /// Whether every stream has every published message.
     pub(crate) fn are_complete(&self) -> bool {
-        self.complete == self.published
+        self.complete() == self.progress.published()
     }
 
     /// Begins to sample latencies.
@@ -119,8 +110,13 @@ impl Deliveries {
         let from = std::mem::replace(&mut self.next[stream], to);
         self.waiting[self.place(from)] -= 1;
         self.waiting[self.place(to)] += 1;
-        while self.complete < self.published && self.waiting[self.place(self.complete)] == 0 {
-            self.complete += 1;
+        let (before, published) = (self.complete(), self.progress.published());
+        let mut complete = before;
+        while complete < published && self.waiting[self.place(complete)] == 0 {
+            complete += 1;
+        }
+        if complete > before {
+            self.progress.set_complete(complete);
         }
     }
 }
@@ -132,7 +128,7 @@ impl Take for Deliveries {
             Malformed::new(format!("data that nobody published: `{}`", data.escape_ascii()))
         })?;
         let expected = self.next[stream];
-        if number != expected || number >= self.published {
+        if number != expected || number >= self.progress.published() {
             return Err(Malformed::new(format!("message {number} instead of {expected}")));
         }
         let place = self.place(number);
@@ -317,9 +313,9 @@ mod tests {
         assert_eq!(deliver(&mut deliveries, 1, 1), Ok(()));
         assert_eq!(deliver(&mut deliveries, 1, 2), Ok(()));
         assert!(deliveries.are_complete());
-        assert_eq!(deliveries.publish_one(), 3..4);
+        assert_eq!(deliveries.progress().publish(1), 3..4);
         assert_eq!(deliveries.publish(), 4..6);
-        assert_eq!(deliveries.publish_one(), 6..6);
+        assert_eq!(deliveries.progress().publish(1), 6..6);
         assert!(!deliveries.are_complete());
     }
 

@@ -4,9 +4,9 @@
 //! The pure modules are `wire` (turns bytes into events), `deliveries` (checks that each message
 //! arrives once and in order), `stats`, `figure`, `results`, `table`, `chart`, `layers` and `args`.
 //! The others act: `server` and `launch` start processes; `tls` connects to them over TLS;
-//! `engine` starts Redis and the nodes that share it; `streams`, `http2`, `http3`, `publisher` and
-//! `abuse` make load; `meter` reads `/proc`; `windows` and `rows` combine these; `rounds` and
-//! `profile` run the rows.
+//! `engine` starts Redis and the nodes that share it; `streams`, `http2`, `http3`, `publisher`,
+//! `publisher_thread` with `progress`, and `abuse` make load; `meter` reads `/proc`; `windows` and
+//! `rows` combine these; `rounds` and `profile` run the rows.
 
 mod abuse;
 mod args;
@@ -26,7 +26,9 @@ mod meter;
 mod peer;
 mod plan;
 mod profile;
+mod progress;
 mod publisher;
+mod publisher_thread;
 mod results;
 mod rounds;
 mod rows;

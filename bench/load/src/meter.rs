@@ -52,6 +52,22 @@ pub(crate) fn socket_buffers(port: u16) -> Result<f64, Failure> {
     }
 }
 
+/// How many TCP segments with data the server has sent on its open connections, from `ss`, except
+/// on the connection to the port `publisher`. Not a number on a machine without `ss`.
+///
+/// Without Nagle's algorithm each `send` makes a segment of its own, unless the connection's window
+/// is full.
+pub(crate) fn segments_sent(port: u16, publisher: u16) -> Result<f64, Failure> {
+    let mut ss = Command::new("ss");
+    let filter = format!("sport = :{port} and dport != :{publisher}");
+    ss.args(["-tinH", "state", "connected", &filter]);
+    match ss.output() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(f64::NAN),
+        Err(error) => Err(error.into()),
+        Ok(output) => Ok(segments_of_sockets(&String::from_utf8_lossy(&output.stdout)) as f64),
+    }
+}
+
 /// The bytes of all TCP sockets of the machine, as objects without buffers, from `/proc/slabinfo`.
 /// Not a number for a user who may not read that file, which only root may.
 ///
@@ -74,6 +90,12 @@ fn bytes_of_skmem(skmem: &str) -> Option<u64> {
 }
 
 /// Objects that are on their own pages take the pages' share, not only their size.
+fn segments_of_sockets(info: &str) -> u64 {
+    // A socket that has sent nothing has no such field.
+    let counts = info.split("data_segs_out:").skip(1);
+    counts.filter_map(first_number).sum()
+}
+
 fn bytes_of_sockets(slabinfo: &str) -> u64 {
     let of_line = |line: &str| {
         let mut words = line.split_whitespace();
@@ -119,6 +141,15 @@ mod tests {
         let skmem = "r10,rb131072,t0,tb2626560,f200,w3000,o0,bl40000,d0)\n";
         assert_eq!(bytes_of_skmem(skmem), Some(43_210));
         assert_eq!(bytes_of_skmem("r10,rb1"), None);
+    }
+
+    #[test]
+    fn the_segments_of_all_sockets_are_added() {
+        let info = "0 0 127.0.0.1:80 127.0.0.1:40000\n\
+            \t cubic segs_out:18 segs_in:6 data_segs_out:12 data_segs_in:3 send 1bps\n\
+            0 0 127.0.0.1:80 127.0.0.1:40001\n\t cubic segs_out:2\n\
+            0 0 127.0.0.1:80 127.0.0.1:40002\n\t cubic data_segs_out:30\n";
+        assert_eq!(segments_of_sockets(info), 42);
     }
 
     #[test]

@@ -26,6 +26,7 @@ impl Publisher {
     pub(crate) fn connect(server: SocketAddr, path: &'static str) -> Result<Self, Failure> {
         let socket = connect::connect(server, 0)?;
         socket.set_nonblocking(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
         Ok(Self {
             socket,
             path,
@@ -34,6 +35,11 @@ impl Publisher {
             requests: Vec::new(),
             buffer: vec![0; 16 * 1024].into_boxed_slice(),
         })
+    }
+
+    /// The port of its own end of the connection.
+    pub(crate) fn port(&self) -> Result<u16, Failure> {
+        Ok(self.socket.local_addr()?.port())
     }
 
     /// Publishes the messages with these numbers, in one write.
@@ -69,30 +75,42 @@ impl Publisher {
     ///
     /// Fails when the status of a response is not a success.
     pub(crate) fn read_responses(&mut self) -> Result<(), Failure> {
-        loop {
-            let read = match self.socket.read(&mut self.buffer) {
-                Ok(0) => return Err(Failure::new("the server closed the publisher's connection")),
-                Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
-            let mut used = 0;
-            while used < read {
-                used += self.response.feed(&self.buffer[used..read], |_| Ok(()))?;
-                if self.response.is_complete() {
-                    self.response = Response::new();
-                    self.open = self
-                        .open
-                        .checked_sub(1)
-                        .ok_or_else(|| Failure::new("a response without a request"))?;
-                }
-            }
-        }
+        while self.read_once()? {}
+        Ok(())
     }
 
-    /// Whether each request has its response.
-    pub(crate) fn is_answered(&self) -> bool {
-        self.open == 0
+    /// Returns false if nothing has arrived.
+    fn read_once(&mut self) -> Result<bool, Failure> {
+        let read = match self.socket.read(&mut self.buffer) {
+            Ok(0) => return Err(Failure::new("the server closed the publisher's connection")),
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let mut used = 0;
+        while used < read {
+            used += self.response.feed(&self.buffer[used..read], |_| Ok(()))?;
+            if self.response.is_complete() {
+                self.response = Response::new();
+                self.open = self
+                    .open
+                    .checked_sub(1)
+                    .ok_or_else(|| Failure::new("a response without a request"))?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sleeps until each request has its response.
+    pub(crate) fn wait_for_responses(&mut self) -> Result<(), Failure> {
+        self.socket.set_nonblocking(false)?;
+        while self.open > 0 {
+            if !self.read_once()? {
+                return Err(self.no_response());
+            }
+        }
+        self.socket.set_nonblocking(true)?;
+        Ok(())
     }
 
     /// Waits until each request has its response.
@@ -101,13 +119,14 @@ impl Publisher {
         while self.open > 0 {
             self.read_responses()?;
             if begin.elapsed() > PATIENCE {
-                return Err(Failure::new(format!(
-                    "{} publish requests without a response",
-                    self.open
-                )));
+                return Err(self.no_response());
             }
             std::thread::yield_now();
         }
         Ok(())
+    }
+
+    fn no_response(&self) -> Failure {
+        Failure::new(format!("{} publish requests without a response", self.open))
     }
 }

@@ -1,18 +1,27 @@
 //! The rows in which every stream gets each message: one message at a time, in a burst,
 //! and from a publisher that waits for each response.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
     deliveries::Deliveries,
     failure::Failure,
+    meter,
     plan::{OUTSTANDING, Plan},
     publisher::Publisher,
+    publisher_thread::{Pace, PublisherThread},
     server::Server,
     stats::percentile,
-    streams::Streams,
+    streams::{PATIENCE, Streams},
     windows::Windows,
 };
+
+/// How long the load sleeps at most while no stream has anything, before it looks whether the
+/// publisher has ended.
+const POLL: Duration = Duration::from_millis(1);
 
 pub(crate) fn one_at_a_time(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
     let streams = Streams::of(server.address, "/events")?;
@@ -63,13 +72,23 @@ pub(crate) fn cpu_of_nodes(
 }
 
 pub(crate) fn burst(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let measured = measure(&[server], Work::burst(server, plan)?, Pace::Requests, plan.window)?;
-    Ok(vec![measured.rate, measured.cpu, measured.load_cpu, measured.p50, measured.p99])
+    several_at_a_time(server, plan, Pace::Requests)
 }
 
 pub(crate) fn one_request_at_a_time(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let measured = measure(&[server], Work::burst(server, plan)?, Pace::Responses, plan.window)?;
-    Ok(vec![measured.rate, measured.cpu, measured.load_cpu, measured.p50, measured.p99])
+    several_at_a_time(server, plan, Pace::Responses)
+}
+
+fn several_at_a_time(server: &Server, plan: &Plan, pace: Pace) -> Result<Vec<f64>, Failure> {
+    let measured = measure(&[server], Work::burst(server, plan)?, pace, plan.window)?;
+    Ok(vec![
+        measured.rate,
+        measured.cpu,
+        measured.load_cpu,
+        measured.per_segment,
+        measured.p50,
+        measured.p99,
+    ])
 }
 
 /// The streams, and the messages that go to them.
@@ -93,21 +112,14 @@ impl Work<'_> {
     }
 }
 
-/// When the publisher sends its next request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Pace {
-    /// As soon as the message may be on its way.
-    Requests,
-    /// Then, and not before the last request has its response.
-    Responses,
-}
-
 /// The cost of one delivery: the server's CPU time and the load's own, and the time from publishing
-/// to reading, all in nanoseconds; and the number of deliveries per second.
+/// to reading, all in nanoseconds; the number of deliveries per second, and of messages in a
+/// segment.
 struct Measured {
     cpu: f64,
     load_cpu: f64,
     rate: f64,
+    per_segment: f64,
     p50: f64,
     p99: f64,
 }
@@ -121,22 +133,33 @@ fn measure(
     let Work { mut streams, publish, count, outstanding } = work;
     let mut deliveries = Deliveries::new(count, outstanding);
     streams.open(count, &mut deliveries)?;
-    let mut publisher = Publisher::connect(servers[0].address, publish)?;
+    let publisher = Publisher::connect(servers[0].address, publish)?;
+    let port = publisher.port()?;
+    let progress = Arc::clone(deliveries.progress());
+    let publisher = PublisherThread::start(publisher, pace, progress);
 
     // This run warms the server up.
-    run(&mut streams, &mut publisher, &mut deliveries, pace, window)?;
+    run(&mut streams, &publisher, &mut deliveries, window)?;
     deliveries.sample();
+    let segments_sent = || -> Result<f64, Failure> {
+        let sent = |server: &&Server| meter::segments_sent(server.address.port(), port);
+        servers.iter().map(sent).sum()
+    };
+    let before = (deliveries.complete(), segments_sent()?);
     let mut windows = Windows::of_all(servers.to_vec())?;
     while windows.begin()? {
-        let messages = run(&mut streams, &mut publisher, &mut deliveries, pace, window)?;
+        let messages = run(&mut streams, &publisher, &mut deliveries, window)?;
         windows.end(messages * count as u64)?;
     }
+    let messages = (deliveries.complete() - before.0) as f64;
+    let segments = segments_sent()? - before.1;
 
     let mut samples = deliveries.take_samples();
     Ok(Measured {
         cpu: windows.cpu(),
         load_cpu: windows.load_cpu(),
         rate: windows.rate(),
+        per_segment: messages * count as f64 / segments,
         p50: percentile(&mut samples, 0.5),
         p99: percentile(&mut samples, 0.99),
     })
@@ -146,32 +169,23 @@ fn measure(
 /// messages.
 fn run(
     streams: &mut Streams<'_>,
-    publisher: &mut Publisher,
+    publisher: &PublisherThread,
     deliveries: &mut Deliveries,
-    pace: Pace,
     window: Duration,
 ) -> Result<u64, Failure> {
     let before = deliveries.complete();
-    let begin = Instant::now();
-    loop {
-        if begin.elapsed() < window {
-            let numbers = match pace {
-                Pace::Requests => deliveries.publish(),
-                Pace::Responses if publisher.is_answered() => deliveries.publish_one(),
-                Pace::Responses => 0..0,
-            };
-            if !numbers.is_empty() {
-                publisher.publish(numbers)?;
-            }
-        } else if deliveries.are_complete() {
-            break;
+    publisher.begin(window)?;
+    let (mut has_ended, mut last_read) = (false, Instant::now());
+    while !(has_ended && deliveries.are_complete()) {
+        if streams.read_within(POLL, deliveries)? {
+            last_read = Instant::now();
+        } else if last_read.elapsed() > PATIENCE {
+            return Err(Failure::new("events or responses are missing"));
         }
-        streams.read(deliveries)?;
         if streams.ends().ended > 0 {
             return Err(Failure::new("a stream ended by itself"));
         }
-        publisher.read_responses()?;
+        has_ended = has_ended || publisher.has_ended()?;
     }
-    publisher.finish()?;
     Ok(deliveries.complete() - before)
 }

@@ -6,7 +6,7 @@ use std::task::Waker;
 use crate::hub::sync::{AtomicBool, Mutex, Ordering, lock};
 use crate::hub::topic::sleepers::Sleepers;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
-use crate::hub::topic::waves::{self, HasReaders, READERS_AT_ONCE, WaveState};
+use crate::hub::topic::waves::{self, HasReaders, PublishCount, READERS_AT_ONCE, WaveState};
 
 /// How many wakers are collected under the lock of a list. They are woken after that lock is
 /// released.
@@ -26,6 +26,7 @@ pub(crate) struct WaitList {
     /// True if a reader went to sleep after the last wake.
     has_sleeper: AtomicBool,
     pub(crate) waves: WaveState,
+    pub(crate) published: PublishCount,
     readers: Mutex<Sleepers<Arc<Subscriber>>>,
 }
 
@@ -66,6 +67,7 @@ impl WaitList {
     /// runs.
     pub(crate) fn wake<O: HasReaders>(owner: &Arc<O>) {
         let list = owner.readers();
+        list.published.add_one();
         if !list.has_sleeper.swap(false, Ordering::AcqRel) || list.waves.ask_for_next() {
             return;
         }
@@ -73,13 +75,13 @@ impl WaitList {
         if left >= READERS_AT_ONCE && waves::start(owner, left) {
             return;
         }
-        while list.wake_some(&mut left) {}
+        list.wake_some(&mut left, usize::MAX);
     }
 
     /// Wakes every reader that sleeps, now.
     pub(crate) fn wake_all(&self) {
         let mut left = self.start_wave();
-        while self.wake_some(&mut left) {}
+        self.wake_some(&mut left, usize::MAX);
     }
 
     /// Returns how many readers a wave has to visit that begins now.
@@ -100,9 +102,8 @@ impl WaitList {
         lock(&self.readers).sample(SAMPLED_READERS).all(|reader| reader.is_asleep())
     }
 
-    /// Visits the next readers of the current wave. Returns false at its end.
-    pub(crate) fn wake_some(&self, left: &mut usize) -> bool {
-        let mut at_once = READERS_AT_ONCE;
+    /// Visits the next readers of the current wave, until about `at_once` of them were woken.
+    pub(crate) fn wake_some(&self, left: &mut usize, mut at_once: usize) {
         let mut wakers: [Option<Waker>; WAKE_AT_ONCE] = [const { None }; WAKE_AT_ONCE];
         while at_once > 0 {
             let mut count = 0;
@@ -125,11 +126,10 @@ impl WaitList {
             drop(readers);
             wakers[..count].iter_mut().filter_map(Option::take).for_each(Waker::wake);
             if *left == 0 {
-                return false;
+                return;
             }
             at_once = at_once.saturating_sub(count);
         }
-        true
     }
 
     /// Ends every subscription. Nobody may join meanwhile.

@@ -5,10 +5,11 @@
 //! starts a task that waits until they have read. If somebody publishes before that, the hub is
 //! busy: such a publisher only appends its message, and the task wakes the readers in the next
 //! wave. It wakes some of them at a time and lets other tasks have their turn in between, so
-//! publishers append more messages for those that are still to be woken. The first publisher after
-//! that leaves its readers to such a task as well.
+//! publishers append more messages for those that are still to be woken. If there are many messages
+//! already, it wakes more readers at a time. The first publisher after a busy time leaves all
+//! readers to such a task.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU32};
 #[cfg(not(all(test, loom)))]
 use std::{future::poll_fn, task::Poll};
 
@@ -27,6 +28,16 @@ use crate::hub::topic::wait_list::WaitList;
 // divides the streams of an HTTP/2 connection among more turns of its task.
 pub(crate) const READERS_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 64 };
 
+/// A wave for this many messages or more wakes [`MORE_READERS_AT_ONCE`].
+// A write with so many messages costs little for each of them, so waiting for more saves little.
+// And a client that pipelines its requests has sent all that it can. If it had turns during the
+// wave, it would send the next requests in two parts, and each reader would get two writes.
+const MANY_MESSAGES: u32 = if cfg!(all(test, loom)) { 2 } else { 16 };
+
+/// How many readers a wave with many messages wakes before other tasks have a turn. Publishers wait
+/// for that long, so this number has a bound as well.
+const MORE_READERS_AT_ONCE: usize = 1024;
+
 /// How many turns of the runtime a wave waits for its readers, of which some may be stalled.
 const MAX_TURNS: usize = if cfg!(all(test, loom)) { 0 } else { 100 };
 
@@ -38,6 +49,24 @@ const RUNNING: u8 = 1;
 const RUNNING_AND_NEXT: u8 = 2;
 /// No wave is under way, and the last ones followed one another.
 const WAS_BUSY: u8 = 3;
+
+/// How often somebody has published, modulo 2^32. It is a hint: if several threads publish at the
+/// same time, they may count as one.
+// Each reader is woken whatever the count is, so the model check need not know this atomic.
+#[derive(Debug, Default)]
+pub(crate) struct PublishCount(AtomicU32);
+
+impl PublishCount {
+    #[inline]
+    pub(crate) fn add_one(&self) {
+        // `fetch_add` would be exact, and would make every publish slower.
+        self.0.store(self.get().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// A topic or a pattern: something with a list of readers.
 pub(crate) trait HasReaders: Send + Sync + 'static {
@@ -99,6 +128,10 @@ struct Waves<O: HasReaders> {
     owner: Arc<O>,
     /// How many readers the current wave still has to visit. Zero after a wave.
     left: usize,
+    /// How many readers a turn of the wave wakes. `None` before its first turn.
+    at_once: Option<usize>,
+    /// The number of publishes before the wave.
+    published: u32,
     /// How many turns have passed since the wave.
     turns: usize,
     /// Whether the readers of the wave slept again when they were looked at last.
@@ -156,19 +189,19 @@ impl<O: HasReaders> Waves<O> {
     fn begin(owner: &Arc<O>, left: usize) -> Option<Self> {
         let readers = owner.readers();
         let was_busy = readers.waves.begin()?;
-        let mut waves = Self {
+        // After a busy time, the publisher wakes no reader itself. It may have more messages to
+        // publish in this turn, and readers on other threads would get the first one alone.
+        Some(Self {
             owner: Arc::clone(owner),
             left: if was_busy { left } else { 0 },
+            at_once: None,
+            // A wave that is taken over is for the message of this publisher.
+            published: readers.published.get().wrapping_sub(u32::from(was_busy)),
             turns: 0,
             slept: false,
             is_busy: false,
             has_ended: false,
-        };
-        if was_busy {
-            // The first readers need not wait for the task.
-            readers.wake_some(&mut waves.left);
-        }
-        Some(waves)
+        })
     }
 
     /// Does what is to be done before other tasks have a turn. Returns false at the end.
@@ -188,8 +221,16 @@ impl<O: HasReaders> Waves<O> {
             }
             self.left = readers.repeat_wave();
             (self.turns, self.slept, self.is_busy) = (0, false, true);
+            self.at_once = None;
         }
-        readers.wake_some(&mut self.left);
+        let at_once = self.at_once.unwrap_or_else(|| {
+            let published = readers.published.get();
+            let messages = published.wrapping_sub(self.published);
+            self.published = published;
+            if messages < MANY_MESSAGES { READERS_AT_ONCE } else { MORE_READERS_AT_ONCE }
+        });
+        self.at_once = Some(at_once);
+        readers.wake_some(&mut self.left, at_once);
         true
     }
 }
