@@ -398,6 +398,22 @@ impl Hub {
 
     /// Returns the position of the last message that was published. Before the first message, this
     /// is the position before it.
+    ///
+    /// Take it before you read your own store, and let the client resume from it. Then the client
+    /// gets every change that is not in what you have read.
+    ///
+    /// ```
+    /// # use volga_sse::{Message, hub::{Delivery, Hub}};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = Hub::new();
+    /// let at = hub.position();
+    /// // Read the store here. Meanwhile it changes:
+    /// let changed = hub.publish("user.anna", Message::new().data("one more"))?;
+    /// let mut changes = hub.subscribe("user.anna").resume(at).open()?;
+    /// let Some(Delivery::Message(change)) = changes.next().await else { panic!() };
+    /// assert_eq!(change.position(), Some(changed));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn position(&self) -> Position {
         self.0.position(self.0.horizon())
