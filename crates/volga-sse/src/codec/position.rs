@@ -2,12 +2,23 @@
 
 use std::{fmt, str::FromStr};
 
+#[cfg(feature = "json")]
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 /// Where a message stands in the order in which a log received its messages. A greater position is
 /// a later one.
 ///
 /// As text it is the message's event ID, so a client's last event ID says where the client stopped
 /// reading. The epoch tells one lifetime of a log from another: after a restart the numbers begin
 /// again, and a position of an earlier epoch is not mistaken for one of this epoch.
+///
+/// Positions of one epoch have an order. Positions of different epochs have one only where each
+/// epoch is greater than the epochs before it. This is so for a hub with a log on a disk and for a
+/// hub that several nodes share. A hub in memory has a random epoch, so do not compare its
+/// positions with those of an earlier run.
+///
+/// To store a position, write it as text with `Display` and read it with `FromStr`. With the
+/// feature `json`, serde writes and reads the same text.
 ///
 /// ```
 /// use volga_sse::{Message, Position};
@@ -32,7 +43,7 @@ impl Position {
         Self { epoch, number }
     }
 
-    /// The lifetime of the log that it belongs to. Only positions of the same epoch have an order.
+    /// The lifetime of the log that it belongs to.
     #[must_use]
     pub const fn epoch(self) -> u64 {
         self.epoch
@@ -121,6 +132,36 @@ impl FromStr for Position {
     }
 }
 
+/// The same text as `Display`.
+#[cfg(feature = "json")]
+impl Serialize for Position {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(PositionText::new(*self).as_str())
+    }
+}
+
+/// The same text as `FromStr`.
+#[cfg(feature = "json")]
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl de::Visitor<'_> for Text {
+            type Value = Position;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a position, which is two hexadecimal numbers with a `-` between them")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Position, E> {
+                text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -157,11 +198,32 @@ mod tests {
             prop_assert_eq!(text.as_str(), position.to_string());
         }
 
+        #[cfg(feature = "json")]
+        #[test]
+        fn json_has_the_same_text(epoch: u64, number: u64) {
+            let position = Position::new(epoch, number);
+            let json = serde_json::to_string(&position).unwrap();
+            prop_assert_eq!(&json, &format!("\"{position}\""));
+            prop_assert_eq!(serde_json::from_str::<Position>(&json).unwrap(), position);
+            // A value of `serde_json` owns its text, which is another call of the visitor.
+            let value = serde_json::to_value(position).unwrap();
+            prop_assert_eq!(serde_json::from_value::<Position>(value).unwrap(), position);
+        }
+
         #[test]
         fn no_text_panics(text in ".{0,40}") {
             if let Ok(position) = text.parse::<Position>() {
                 prop_assert_eq!(position.to_string(), text);
             }
+        }
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn other_json_is_refused() {
+        for json in ["\"A-1\"", "\"1\"", "\"\"", "1", "null", "[1,2]"] {
+            let error = serde_json::from_str::<Position>(json).unwrap_err().to_string();
+            assert!(error.contains("expected a position"), "{json}: {error}");
         }
     }
 

@@ -243,6 +243,10 @@ impl Hub {
     /// out. Returns their number. They end at once, and messages that are not delivered yet are not
     /// delivered any more.
     ///
+    /// The identity also leaves [presence](Self::presence) at once, without the
+    /// [grace](HubBuilder::presence_grace). Subscriptions that open afterwards join as usual, so end
+    /// the session of the user first.
+    ///
     /// In a [shared](HubBuilder::build_shared) hub this concerns this node alone.
     /// [`send_close_identity`](Self::send_close_identity) works for every hub.
     pub fn close_identity(&self, identity: &str) -> usize {
@@ -260,6 +264,9 @@ impl Hub {
     /// subscriptions that have an identity, with
     /// [`MissedClose`](crate::hub::SubscriptionEnd::MissedClose), because one of these messages may
     /// have been this one.
+    ///
+    /// The identity leaves [presence](Self::presence) on all nodes without the
+    /// [grace](HubBuilder::presence_grace), on other nodes within about a second.
     ///
     /// The call begins at once, and its result is the one of [`send`](Self::send). You may repeat a
     /// call that has failed.
@@ -391,6 +398,22 @@ impl Hub {
 
     /// Returns the position of the last message that was published. Before the first message, this
     /// is the position before it.
+    ///
+    /// Take it before you read your own store, and let the client resume from it. Then the client
+    /// gets every change that is not in what you have read.
+    ///
+    /// ```
+    /// # use volga_sse::{Message, hub::{Delivery, Hub}};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = Hub::new();
+    /// let at = hub.position();
+    /// // Read the store here. Meanwhile it changes:
+    /// let changed = hub.publish("user.anna", Message::new().data("one more"))?;
+    /// let mut changes = hub.subscribe("user.anna").resume(at).open()?;
+    /// let Some(Delivery::Message(change)) = changes.next().await else { panic!() };
+    /// assert_eq!(change.position(), Some(changed));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn position(&self) -> Position {
         self.0.position(self.0.horizon())

@@ -1,7 +1,7 @@
 //! Who is present in a topic, and what a watch tells of it.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     pin::pin,
     sync::{
         Arc,
@@ -12,10 +12,13 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::time::advance;
-use volga_sse::hub::{DEFAULT_MAX_PRESENCE_EVENTS, Hub, PresenceEvent, PresenceWatch};
+use tokio::time::{Instant, advance};
+use volga_sse::hub::{
+    DEFAULT_MAX_PRESENCE_EVENTS, Hub, PresenceEvent, PresenceWatch, Subscription, SubscriptionEnd,
+};
 
 use super::hub_support::{Wakes, publish};
+use super::seeded::{Random, Seed};
 
 #[test]
 fn an_identity_is_present_once_however_many_subscriptions_it_has() {
@@ -236,5 +239,155 @@ fn a_watch_that_begins_while_identities_come_and_go_ends_with_the_right_ones() {
             }
             assert_eq!(present, expect);
         }
+    }
+}
+
+/// Where a subscription of the model is present.
+const MODEL_TOPICS: [&str; 4] = ["room.1", "room.2", "room.3", "hall"];
+const MODEL_FILTERS: [&[&str]; 5] =
+    [&["room.1"], &["room.1", "hall"], &["room.*"], &["room.2", "room.*"], &["hall"]];
+const MODEL_IDENTITIES: [&str; 3] = ["anna", "ben", "carl"];
+
+fn reads(filters: &[&str], topic: &str) -> bool {
+    filters.iter().any(|filter| {
+        *filter == topic || filter.strip_suffix('*').is_some_and(|start| topic.starts_with(start))
+    })
+}
+
+/// A sign-out before, between and after joins and disconnects: with and without a grace, by names
+/// and by patterns, while the streams that it has ended are still there or not.
+#[tokio::test(start_paused = true)]
+async fn an_identity_that_signs_out_leaves_at_once_and_one_that_disconnects_has_its_grace() {
+    for seed in 0..400 {
+        let _seed = Seed(seed);
+        let mut random = Random(seed);
+        let grace = if seed % 2 == 0 { Duration::ZERO } else { GRACE };
+        let hub = Hub::builder().presence_grace(grace).build();
+        for topic in MODEL_TOPICS {
+            hub.create_topic(topic).unwrap();
+        }
+        let mut watches = MODEL_TOPICS.map(|topic| hub.watch_presence(topic).unwrap());
+        let mut pictures = MODEL_TOPICS.map(|_| BTreeSet::new());
+        let mut open: Vec<(&str, &[&str], Subscription)> = Vec::new();
+        let mut closed = Vec::new();
+        // Until when each identity that has left a topic may return.
+        let mut gone_at: BTreeMap<(&str, &str), Instant> = BTreeMap::new();
+        for _ in 0..60 {
+            match random.below(10) {
+                0..4 => {
+                    let (who, filters) =
+                        (random.pick(&MODEL_IDENTITIES), random.pick(&MODEL_FILTERS));
+                    let subscription = hub.subscribe(filters).identity(who).open().unwrap();
+                    gone_at.retain(|(topic, of), _| *of != who || !reads(filters, topic));
+                    open.push((who, filters, subscription));
+                }
+                4..6 if !open.is_empty() => {
+                    let (who, filters, subscription) = open.swap_remove(random.below(open.len()));
+                    drop(subscription);
+                    for topic in MODEL_TOPICS.into_iter().filter(|topic| reads(filters, topic)) {
+                        if !open.iter().any(|(of, also, _)| *of == who && reads(also, topic)) {
+                            gone_at.insert((topic, who), Instant::now() + grace);
+                        }
+                    }
+                }
+                6 | 7 => {
+                    let who = random.pick(&MODEL_IDENTITIES);
+                    let (ended, rest): (Vec<_>, _) =
+                        open.into_iter().partition(|(of, ..)| *of == who);
+                    open = rest;
+                    hub.close_identity(who);
+                    let end = |(.., subscription): &(_, _, Subscription)| subscription.end();
+                    assert!(
+                        ended.iter().all(|one| end(one) == Some(SubscriptionEnd::IdentityClosed))
+                    );
+                    closed.extend(ended);
+                    gone_at.retain(|(_, of), _| *of != who);
+                }
+                8 if !closed.is_empty() => drop(closed.swap_remove(random.below(closed.len()))),
+                _ => advance(GRACE / 4).await,
+            }
+            gone_at.retain(|_, gone_at| *gone_at > Instant::now());
+            for (index, topic) in MODEL_TOPICS.into_iter().enumerate() {
+                let mut expect: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+                for (of, who) in gone_at.keys() {
+                    if *of == topic {
+                        expect.insert((*who).into(), 0);
+                    }
+                }
+                for (who, ..) in open.iter().filter(|(_, filters, _)| reads(filters, topic)) {
+                    *expect.entry((*who).into()).or_default() += 1;
+                }
+                assert_eq!(hub.presence(topic), expect, "{topic}");
+                let picture = &mut pictures[index];
+                for event in told(&mut watches[index]) {
+                    let is_new = match event {
+                        PresenceEvent::Present(present) => {
+                            *picture = present.into_keys().collect();
+                            true
+                        }
+                        PresenceEvent::Joined(identity) => picture.insert(identity),
+                        PresenceEvent::Left(identity) => picture.remove(&identity),
+                        other => panic!("{other:?}"),
+                    };
+                    assert!(is_new, "each change is told once");
+                }
+                assert!(picture.iter().eq(expect.keys()), "{topic}: {picture:?}");
+            }
+        }
+    }
+}
+
+/// Sign-outs run on one thread while others open and drop streams that are present in more topics
+/// than one step of a sign-out leaves.
+#[test]
+fn a_sign_out_during_joins_and_leaves_counts_no_stream_twice() {
+    const TOPICS: usize = 150;
+    for _ in 0..20 {
+        let hub = Hub::builder().presence_grace(Duration::from_secs(3_600)).build();
+        let topic = |n: usize| format!("room.{n}");
+        (0..TOPICS).for_each(|n| hub.create_topic(&topic(n)).unwrap());
+        let mut watch = hub.watch_presence(&topic(TOPICS - 1)).unwrap();
+        let connect = || hub.subscribe("room.*").identity("anna").open().unwrap();
+        let kept: Vec<_> = std::thread::scope(|scope| {
+            let connecting: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut kept = Vec::new();
+                        for round in 0..12 {
+                            let subscription = connect();
+                            if round % 3 == 0 {
+                                kept.push(subscription);
+                            }
+                        }
+                        kept
+                    })
+                })
+                .collect();
+            scope.spawn(|| (0..12).for_each(|_| _ = hub.close_identity("anna")));
+            connecting.into_iter().flat_map(|one| one.join().unwrap()).collect()
+        });
+        let open = kept.iter().filter(|subscription| subscription.end().is_none()).count();
+        for n in 0..TOPICS {
+            let present = hub.presence(&topic(n));
+            assert_eq!(present.get("anna").copied().unwrap_or_default(), open);
+        }
+        let late = connect();
+        hub.close_identity("anna");
+        assert!((0..TOPICS).all(|n| hub.presence(&topic(n)).is_empty()));
+        drop((kept, late));
+        let again = connect();
+        assert!((0..TOPICS).all(|n| hub.presence(&topic(n))["anna"] == 1));
+        hub.close_identity("anna");
+        drop(again);
+        let mut is_present = false;
+        for event in told(&mut watch) {
+            match event {
+                PresenceEvent::Present(present) => is_present = !present.is_empty(),
+                PresenceEvent::Joined(_) => assert!(!std::mem::replace(&mut is_present, true)),
+                PresenceEvent::Left(_) => assert!(std::mem::take(&mut is_present)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(!is_present);
     }
 }

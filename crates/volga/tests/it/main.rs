@@ -19,6 +19,7 @@ mod cutting_proxy;
 mod deploying_page;
 mod describe;
 mod error_headers;
+mod error_texts;
 mod error_types;
 mod extended_connect;
 mod extract;

@@ -23,8 +23,24 @@ pub(crate) type PresentPair = (Arc<str>, Arc<str>);
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PresenceChange {
     pub(crate) pair: PresentPair,
-    pub(crate) is_present: bool,
+    pub(crate) kind: ChangeKind,
 }
+
+/// The state of an identity in a topic of a node after a change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ChangeKind {
+    /// It has no subscriptions, and may return.
+    Left,
+    /// It has subscriptions.
+    Joined,
+    /// It has no subscriptions, and has left on purpose. A node that does not know this takes it
+    /// for [`Left`](Self::Left).
+    SignedOut,
+}
+
+const LEFT: u8 = 0;
+const JOINED: u8 = 1;
+const SIGNED_OUT: u8 = 2;
 
 /// A part of a list of everybody who is present.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,8 +79,12 @@ impl Announcement {
         bytes.extend_from_slice(&self.through.to_le_bytes());
         bytes.extend_from_slice(&self.part.map_or(NO_PART, |part| part.index).to_le_bytes());
         bytes.push(u8::from(self.part.is_some_and(|part| part.is_last)));
-        for PresenceChange { pair: (topic, identity), is_present } in &self.changes {
-            bytes.push(u8::from(*is_present));
+        for PresenceChange { pair: (topic, identity), kind } in &self.changes {
+            bytes.push(match kind {
+                ChangeKind::Left => LEFT,
+                ChangeKind::Joined => JOINED,
+                ChangeKind::SignedOut => SIGNED_OUT,
+            });
             for text in [topic, identity] {
                 let len = u16::try_from(text.len()).unwrap_or(u16::MAX);
                 bytes.extend_from_slice(&len.to_le_bytes());
@@ -87,12 +107,16 @@ impl Announcement {
         let part = (index != NO_PART).then_some(ListPart { index, is_last: is_last == 1 });
         let mut changes = Vec::new();
         while !bytes.is_empty() {
-            let [is_present] = take(&mut bytes)?;
+            let kind = match take(&mut bytes)? {
+                [JOINED] => ChangeKind::Joined,
+                [SIGNED_OUT] => ChangeKind::SignedOut,
+                _ => ChangeKind::Left,
+            };
             let pair = (text(&mut bytes)?, text(&mut bytes)?);
             if check_name(&pair.0, usize::MAX).is_err() || !is_shareable(&pair.0, &pair.1) {
                 return None;
             }
-            changes.push(PresenceChange { pair, is_present: is_present == 1 });
+            changes.push(PresenceChange { pair, kind });
         }
         Some(Self { node, lease, from, through, part, changes })
     }
@@ -117,9 +141,9 @@ mod tests {
 
     #[test]
     fn an_announcement_comes_back_and_a_part_of_one_is_not_understood() {
-        let change = |topic: &str, identity: &str, is_present| PresenceChange {
+        let change = |topic: &str, identity: &str, kind| PresenceChange {
             pair: (topic.into(), identity.into()),
-            is_present,
+            kind,
         };
         let announcement = Announcement {
             node: u64::MAX - 1,
@@ -127,7 +151,11 @@ mod tests {
             from: 7,
             through: 9,
             part: Some(ListPart { index: 3, is_last: true }),
-            changes: vec![change("a.b", "anna", true), change("c", "", false)],
+            changes: vec![
+                change("a.b", "anna", ChangeKind::Joined),
+                change("c", "", ChangeKind::Left),
+                change("d", "b", ChangeKind::SignedOut),
+            ],
         };
         let mut bytes = Vec::new();
         announcement.encode_into(&mut bytes);
@@ -135,9 +163,9 @@ mod tests {
         let ends: Vec<_> =
             (0..bytes.len()).filter(|end| Announcement::decode(&bytes[..*end]).is_some()).collect();
         // A message that ends between two changes is one with fewer changes.
-        assert_eq!(ends, [HEAD, HEAD + 1 + 2 + 3 + 2 + 4]);
+        assert_eq!(ends, [HEAD, HEAD + 1 + 2 + 3 + 2 + 4, HEAD + 12 + 1 + 2 + 1 + 2]);
         let mut foreign = announcement;
-        foreign.changes.push(change("a.*", "anna", true));
+        foreign.changes.push(change("a.*", "anna", ChangeKind::Joined));
         bytes.clear();
         foreign.encode_into(&mut bytes);
         assert_eq!(Announcement::decode(&bytes), None);

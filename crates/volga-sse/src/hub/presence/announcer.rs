@@ -1,11 +1,11 @@
 //! The subscribers of this node that were announced to the other nodes, and those that were not
 //! announced yet. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::hub::presence::announcement::{PresenceChange, PresentPair, is_shareable};
+use crate::hub::presence::announcement::{ChangeKind, PresenceChange, PresentPair, is_shareable};
 
 /// The identities that this node has announced to the others, and the changes since then.
 ///
@@ -14,8 +14,8 @@ use crate::hub::presence::announcement::{PresenceChange, PresentPair, is_shareab
 #[derive(Debug, Default)]
 pub(crate) struct Announcer {
     told: BTreeSet<PresentPair>,
-    /// The pairs of which the others know the opposite.
-    changed: BTreeSet<PresentPair>,
+    /// The pairs of which the others know the opposite, and those that have signed out since.
+    changed: BTreeMap<PresentPair, ChangeKind>,
     /// Another node has asked for everything.
     pub(crate) is_asked: bool,
 }
@@ -26,21 +26,44 @@ impl Announcer {
             return;
         }
         let pair = (Arc::clone(topic), Arc::clone(identity));
-        if is_present == self.told.contains(&pair) {
-            self.changed.remove(&pair);
+        let kind = if is_present { ChangeKind::Joined } else { ChangeKind::Left };
+        let has_signed_out = self.changed.get(&pair) == Some(&ChangeKind::SignedOut);
+        match has_signed_out {
+            // The others expect that the identity leaves, so they are told that it has returned.
+            true if is_present => _ = self.changed.insert(pair, kind),
+            true => {}
+            false if is_present == self.told.contains(&pair) => _ = self.changed.remove(&pair),
+            false => _ = self.changed.insert(pair, kind),
+        }
+    }
+
+    /// Notes that an identity has signed out and has no subscriptions.
+    pub(crate) fn note_signed_out(&mut self, topic: &Arc<str>, identity: &Arc<str>) {
+        let pair = (Arc::clone(topic), Arc::clone(identity));
+        if self.told.contains(&pair) {
+            self.changed.insert(pair, ChangeKind::SignedOut);
         } else {
-            self.changed.insert(pair);
+            self.changed.remove(&pair);
         }
     }
 
     /// Notes that nobody subscribes to a topic.
     pub(crate) fn note_nobody(&mut self, topic: &Arc<str>) {
         let first = (Arc::clone(topic), Arc::from(""));
-        let of_topic = |pair: &&PresentPair| pair.0 == *topic;
-        let changed: Vec<_> =
-            self.changed.range(first.clone()..).take_while(of_topic).cloned().collect();
-        changed.iter().for_each(|pair| _ = self.changed.remove(pair));
-        self.changed.extend(self.told.range(first..).take_while(of_topic).cloned());
+        let is_of_topic = |pair: &&PresentPair| pair.0 == *topic;
+        let changed = self.changed.range(first.clone()..).map(|(pair, _)| pair);
+        let joined: Vec<_> = changed
+            .take_while(is_of_topic)
+            .filter(|pair| !self.told.contains(*pair))
+            .cloned()
+            .collect();
+        joined.iter().for_each(|pair| _ = self.changed.remove(pair));
+        for pair in self.told.range(first..).take_while(is_of_topic) {
+            let kind = self.changed.entry(pair.clone()).or_insert(ChangeKind::Left);
+            if *kind == ChangeKind::Joined {
+                *kind = ChangeKind::Left;
+            }
+        }
     }
 
     /// Whether the others know of nobody on this node.
@@ -52,14 +75,14 @@ impl Announcer {
     pub(crate) fn take_changes(&mut self, max_bytes: usize) -> Vec<PresenceChange> {
         let (mut taken, mut bytes) = (Vec::new(), 0);
         while bytes < max_bytes
-            && let Some(pair) = self.changed.pop_first()
+            && let Some((pair, kind)) = self.changed.pop_first()
         {
             bytes += pair.0.len() + pair.1.len();
-            let is_present = self.told.insert(pair.clone());
-            if !is_present {
-                self.told.remove(&pair);
+            match kind {
+                ChangeKind::Joined => _ = self.told.insert(pair.clone()),
+                ChangeKind::Left | ChangeKind::SignedOut => _ = self.told.remove(&pair),
             }
-            taken.push(PresenceChange { pair, is_present });
+            taken.push(PresenceChange { pair, kind });
         }
         taken
     }

@@ -2,16 +2,20 @@
 //! argument.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::hub::clock::Moment;
 use crate::hub::presence::announcer::Announcer;
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
 use crate::hub::presence::other_nodes::OtherNodes;
-use crate::hub::presence::topic_presence::{Origin, TopicPresence};
+use crate::hub::presence::topic_presence::{Origin, SignOutScope, TopicPresence};
 
 /// How many identities one call reports as gone at most.
 const MAX_GONE: usize = 16;
+
+/// How many topics an identity that signs out leaves in one step.
+const MAX_SIGNED_OUT: usize = 32;
 
 /// The topics that have identities or a presence watch.
 #[derive(Debug, Default)]
@@ -19,8 +23,24 @@ pub(crate) struct HubPresence {
     topics: HashMap<Arc<str>, TopicPresence>,
     /// The identities that have left a topic and may still return, by when they are gone.
     leaving: BTreeSet<(Moment, Arc<str>, Arc<str>)>,
+    /// Every identity with each topic in which it is present.
+    topics_of: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// How many sign-outs there were.
+    sign_outs: u64,
+    /// The identities that sign out now. They leave their topics a few at a time. If one of
+    /// them joins or leaves a topic before that, its sign-out first takes effect there.
+    signing_out: HashMap<Arc<str>, (u64, SignOutScope)>,
     /// Of a shared hub alone.
     nodes: Option<Box<NodePresence>>,
+}
+
+/// A sign-out that is not finished.
+#[derive(Debug)]
+pub(crate) struct SignOut {
+    identity: Arc<str>,
+    number: u64,
+    /// The topic that the identity has left last.
+    last: Option<Arc<str>>,
 }
 
 /// The state of a shared hub about other nodes: its announcements, and theirs.
@@ -56,10 +76,116 @@ impl HubPresence {
         origin: Origin,
         wakers: &mut WakerLists,
     ) {
+        self.finish_sign_out_in(topic, identity, wakers);
         let presence = self.topics.entry(Arc::clone(topic)).or_default();
-        if let Some(gone_at) = presence.join(identity, origin, wakers) {
+        let is_new = !presence.is_present(identity);
+        if let Some(gone_at) = presence.join(identity, origin, self.sign_outs, wakers) {
             self.leaving.remove(&(gone_at, Arc::clone(topic), Arc::clone(identity)));
         }
+        if is_new {
+            self.topics_of.insert((Arc::clone(identity), Arc::clone(topic)));
+        }
+    }
+
+    /// Notes that another node still has subscriptions of an identity that has signed out.
+    pub(super) fn note_return(&mut self, topic: &Arc<str>, identity: &Arc<str>) {
+        if let Some(presence) = self.topics.get_mut(topic) {
+            presence.note_return(identity);
+        }
+    }
+
+    /// Forgets that an identity which has signed out may return.
+    pub(super) fn forget_grace(&mut self, topic: &Arc<str>, identity: &Arc<str>) {
+        if let Some(presence) = self.topics.get_mut(topic) {
+            presence.forget_grace(identity);
+        }
+    }
+
+    /// Begins a sign-out. It takes effect in a topic once [`sign_out_step`](Self::sign_out_step)
+    /// comes to the topic, or once something else changes there for the identity. Subscriptions
+    /// that join from now on are not affected. `None` if the identity is present nowhere.
+    pub(crate) fn begin_sign_out(
+        &mut self,
+        identity: &Arc<str>,
+        scope: SignOutScope,
+    ) -> Option<SignOut> {
+        if self.page_of_topics(identity, None, 1).is_empty() {
+            return None;
+        }
+        self.sign_outs += 1;
+        let number = self.sign_outs;
+        // A sign-out on all nodes that is not finished does not become a smaller one.
+        let before = self.signing_out.get(identity).map(|(_, scope)| *scope);
+        let scope = before.filter(|before| *before == SignOutScope::AllNodes).unwrap_or(scope);
+        self.signing_out.insert(Arc::clone(identity), (number, scope));
+        Some(SignOut { identity: Arc::clone(identity), number, last: None })
+    }
+
+    /// Lets an identity that signs out leave a few topics. Returns true if there may be more.
+    pub(crate) fn sign_out_step(
+        &mut self,
+        sign_out: &mut SignOut,
+        wakers: &mut WakerLists,
+    ) -> bool {
+        let SignOut { identity, number, last } = sign_out;
+        let topics = self.page_of_topics(identity, last.as_ref(), MAX_SIGNED_OUT);
+        topics.iter().for_each(|topic| self.finish_sign_out_in(topic, identity, wakers));
+        if topics.len() == MAX_SIGNED_OUT {
+            *last = topics.last().cloned();
+            return true;
+        }
+        // A later sign-out of the identity finishes on its own.
+        if self.signing_out.get(identity).is_some_and(|(current, _)| current == number) {
+            self.signing_out.remove(identity);
+        }
+        false
+    }
+
+    /// The next topics after this one in which an identity is present.
+    fn page_of_topics(
+        &self,
+        identity: &Arc<str>,
+        after: Option<&Arc<str>>,
+        max: usize,
+    ) -> Vec<Arc<str>> {
+        let start = match after {
+            None => Bound::Included((Arc::clone(identity), Arc::from(""))),
+            Some(after) => Bound::Excluded((Arc::clone(identity), Arc::clone(after))),
+        };
+        let page = self.topics_of.range((start, Bound::Unbounded)).take(max);
+        page.take_while(|(of, _)| of == identity).map(|(_, topic)| Arc::clone(topic)).collect()
+    }
+
+    /// Lets an identity leave a topic if it signs out.
+    fn finish_sign_out_in(
+        &mut self,
+        topic: &Arc<str>,
+        identity: &Arc<str>,
+        wakers: &mut WakerLists,
+    ) {
+        if self.signing_out.is_empty() {
+            return;
+        }
+        let Some((number, scope)) = self.signing_out.get(identity).copied() else { return };
+        let Some(presence) = self.topics.get_mut(topic) else { return };
+        if !presence.needs_sign_out(identity, number) {
+            return;
+        }
+        if let Some(gone_at) = presence.sign_out(identity, number, scope, wakers) {
+            self.leaving.remove(&(gone_at, Arc::clone(topic), Arc::clone(identity)));
+        }
+        if let Some(nodes) = &mut self.nodes {
+            nodes.announcer.note_signed_out(topic, identity);
+        }
+        self.remove_if_gone(topic, identity);
+    }
+
+    /// Forgets that an identity is present in a topic, if it is gone.
+    fn remove_if_gone(&mut self, topic: &Arc<str>, identity: &Arc<str>) {
+        if !self.topics.get(topic).is_some_and(|presence| presence.is_present(identity)) {
+            self.topics_of.remove(&(Arc::clone(identity), Arc::clone(topic)));
+        }
+        self.remove_unused(topic);
     }
 
     /// Reverses [`join`](Self::join). The identity is gone at once, or at a later moment unless it
@@ -94,9 +220,10 @@ impl HubPresence {
         gone_at: Option<Moment>,
         wakers: &mut WakerLists,
     ) {
+        self.finish_sign_out_in(topic, identity, wakers);
         let Some(presence) = self.topics.get_mut(topic) else { return };
         let gone_at = presence.leave(identity, origin, gone_at, wakers);
-        self.note_leaving(topic, gone_at.map(|gone_at| (gone_at, Arc::clone(identity))));
+        self.note_left(topic, identity, gone_at);
     }
 
     /// Reverses every [`join`](Self::join) for a topic that was removed.
@@ -111,17 +238,18 @@ impl HubPresence {
         if let Some(nodes) = &mut self.nodes {
             nodes.announcer.note_nobody(topic);
         }
-        self.note_leaving(topic, leaving);
+        leaving.iter().for_each(|(gone_at, identity)| self.note_left(topic, identity, *gone_at));
+        self.remove_unused(topic);
     }
 
-    fn note_leaving(
-        &mut self,
-        topic: &Arc<str>,
-        identities: impl IntoIterator<Item = (Moment, Arc<str>)>,
-    ) {
-        let entry = |(gone_at, identity)| (gone_at, Arc::clone(topic), identity);
-        self.leaving.extend(identities.into_iter().map(entry));
-        self.remove_unused(topic);
+    /// Notes that an identity has left a topic, and may still return if it is gone later.
+    fn note_left(&mut self, topic: &Arc<str>, identity: &Arc<str>, gone_at: Option<Moment>) {
+        match gone_at {
+            Some(gone_at) => {
+                self.leaving.insert((gone_at, Arc::clone(topic), Arc::clone(identity)));
+            }
+            None => self.remove_if_gone(topic, identity),
+        }
     }
 
     fn remove_unused(&mut self, topic: &str) {
@@ -178,7 +306,7 @@ impl HubPresence {
         if let Some(presence) = self.topics.get_mut(topic) {
             presence.gone(gone_at, identity, wakers);
         }
-        self.remove_unused(topic);
+        self.remove_if_gone(topic, identity);
     }
 
     /// The next identities that are present in a topic after this one.
@@ -226,6 +354,34 @@ mod tests {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// 5,000 identities are in a topic that 100 watches follow, and one of them is in 1,000 topics.
+    #[test]
+    fn a_sign_out_leaves_a_bounded_number_of_topics_in_each_step() {
+        let mut presence = HubPresence::default();
+        let mut wakers = WakerLists::default();
+        let topics: Vec<Arc<str>> = (0..1_000).map(|n| n.to_string().into()).collect();
+        let identities: Vec<Arc<str>> = (0..5_000).map(|n| n.to_string().into()).collect();
+        let watches: Vec<_> = (0..100).map(|_| presence.watch(&topics[0], false)).collect();
+        identities.iter().for_each(|one| presence.join(&topics[0], one, &mut wakers));
+        topics[1..].iter().for_each(|topic| presence.join(topic, &identities[0], &mut wakers));
+        let is_present = |presence: &HubPresence, topic: &Arc<str>| {
+            presence.subscriptions_of(topic, &identities[0]).is_some()
+        };
+        let sign_out = presence.begin_sign_out(&identities[0], SignOutScope::ThisNode);
+        let mut sign_out = sign_out.expect("it is present");
+        let mut left = topics.len();
+        while presence.sign_out_step(&mut sign_out, &mut wakers) {
+            let now = topics.iter().filter(|topic| is_present(&presence, topic)).count();
+            assert_eq!(left - now, MAX_SIGNED_OUT);
+            left = now;
+        }
+        assert!(!topics.iter().any(|topic| is_present(&presence, topic)));
+        assert!(presence.signing_out.is_empty());
+        assert_eq!((presence.topics.len(), presence.topics_of.len()), (1, identities.len() - 1));
+        assert!(presence.begin_sign_out(&identities[0], SignOutScope::ThisNode).is_none());
+        drop(watches);
     }
 
     /// A step holds the hub's lock, so a publish waits for it. It must not do more if there are

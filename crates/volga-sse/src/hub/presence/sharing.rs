@@ -2,7 +2,9 @@
 //! ended. Pure, with the time as an argument.
 
 use crate::hub::clock::Moment;
-use crate::hub::presence::announcement::{Announcement, ListPart, PresenceChange, PresentPair};
+use crate::hub::presence::announcement::{
+    Announcement, ChangeKind, ListPart, PresenceChange, PresentPair,
+};
 use crate::hub::presence::change_log::WakerLists;
 use crate::hub::presence::hub_presence::HubPresence;
 use crate::hub::presence::other_nodes::{Departure, MAX_OTHER_NODES, OtherNode};
@@ -88,10 +90,14 @@ impl HubPresence {
             }
         }
         let gone_at = (limits.grace > 0).then(|| now.after(limits.grace));
-        for PresenceChange { pair, is_present } in changes {
-            match is_present {
-                true => self.join_elsewhere(id, pair, limits.max, wakers),
-                false => self.leave_elsewhere(id, &pair, gone_at, wakers),
+        for PresenceChange { pair, kind } in changes {
+            match kind {
+                ChangeKind::Joined => self.join_elsewhere(id, pair, limits.max, wakers),
+                ChangeKind::Left => self.leave_elsewhere(id, &pair, gone_at, wakers),
+                ChangeKind::SignedOut => {
+                    self.forget_grace(&pair.0, &pair.1);
+                    self.leave_elsewhere(id, &pair, None, wakers);
+                }
             }
         }
         if part.is_some_and(|part| part.is_last) {
@@ -113,10 +119,10 @@ impl HubPresence {
         let others = &mut nodes.others;
         let Some(node) = others.nodes.get_mut(&id) else { return };
         if node.unconfirmed.remove(&pair) {
-            node.present.insert(pair);
-            return;
+            node.present.insert(pair.clone());
         }
         if node.present.contains(&pair) {
+            self.note_return(&pair.0, &pair.1);
             return;
         }
         if others.held >= max {
@@ -187,7 +193,7 @@ mod tests {
 
     fn announcement(node: u64, identity: &str) -> Announcement {
         let pair = ("a".into(), identity.into());
-        let changes = vec![PresenceChange { pair, is_present: true }];
+        let changes = vec![PresenceChange { pair, kind: ChangeKind::Joined }];
         Announcement { node, lease: 8_000, from: 0, through: 1, part: None, changes }
     }
 

@@ -33,6 +33,15 @@ pub(crate) enum Origin {
     OtherNode,
 }
 
+/// Whose subscriptions a sign-out ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SignOutScope {
+    /// Those in this hub.
+    ThisNode,
+    /// Those of all nodes of a shared hub.
+    AllNodes,
+}
+
 #[derive(Debug, Default)]
 struct Stay {
     subscriptions: usize,
@@ -40,6 +49,11 @@ struct Stay {
     nodes: usize,
     /// The identity is not gone before this moment, unless it has left for good.
     gone_at: Moment,
+    /// How many sign-outs the hub had counted when the identity came, or signed out last.
+    sign_outs: u64,
+    /// The identity has signed out on all nodes and has not come back. Nodes that still have
+    /// subscriptions of it will end them.
+    has_signed_out: bool,
 }
 
 impl Stay {
@@ -78,25 +92,78 @@ impl TopicPresence {
         self.present.is_empty() && self.watches == 0
     }
 
+    pub(crate) fn is_present(&self, identity: &str) -> bool {
+        self.present.contains_key(identity)
+    }
+
     /// Counts a subscription of an identity. Adds the wakers of watches that wait to `wakers`.
-    /// Returns when the identity would have been gone, if it had left.
+    /// `sign_outs` is how many sign-outs the hub has counted. Returns when the identity would have
+    /// been gone, if it had left.
     pub(crate) fn join(
         &mut self,
         identity: &Arc<str>,
         origin: Origin,
+        sign_outs: u64,
         wakers: &mut WakerLists,
     ) -> Option<Moment> {
         let Some(stay) = self.present.get_mut(identity) else {
-            let mut stay = Stay::default();
+            let mut stay = Stay { sign_outs, ..Stay::default() };
             *stay.count_of(origin) = 1;
             self.present.insert(Arc::clone(identity), stay);
             self.tell(PresenceEvent::Joined(Arc::clone(identity)), wakers);
             return None;
         };
         *stay.count_of(origin) += 1;
-        let gone_at = (stay.total() == 1).then_some(stay.gone_at)?;
+        stay.has_signed_out = false;
+        let gone_at = (stay.total() == 1).then(|| std::mem::take(&mut stay.gone_at))?;
         self.leaving.remove(&(gone_at, Arc::clone(identity)));
         Some(gone_at)
+    }
+
+    /// Notes that another node still has subscriptions of an identity that has signed out, because
+    /// it has come back there.
+    pub(crate) fn note_return(&mut self, identity: &str) {
+        if let Some(stay) = self.present.get_mut(identity) {
+            stay.has_signed_out = false;
+        }
+    }
+
+    /// Forgets that an identity may return to a node that it has left, because it has signed out.
+    pub(crate) fn forget_grace(&mut self, identity: &str) {
+        if let Some(stay) = self.present.get_mut(identity).filter(|stay| stay.total() > 0) {
+            stay.gone_at = Moment::default();
+        }
+    }
+
+    /// Whether the sign-out with this number must still take effect. It does not concern an identity
+    /// that came after it.
+    pub(crate) fn needs_sign_out(&self, identity: &str, number: u64) -> bool {
+        self.present.get(identity).is_some_and(|stay| stay.sign_outs < number)
+    }
+
+    /// Removes the subscriptions of an identity that has signed out. It is gone at once if other
+    /// nodes have no subscriptions of it. Returns when it would have been gone, if it had left
+    /// before.
+    pub(crate) fn sign_out(
+        &mut self,
+        identity: &Arc<str>,
+        number: u64,
+        scope: SignOutScope,
+        wakers: &mut WakerLists,
+    ) -> Option<Moment> {
+        let stay = self.present.get_mut(identity)?;
+        stay.sign_outs = number;
+        let left_at = (stay.total() == 0).then_some(stay.gone_at);
+        if let Some(gone_at) = left_at {
+            self.leaving.remove(&(gone_at, Arc::clone(identity)));
+        }
+        stay.subscriptions = 0;
+        stay.gone_at = Moment::default();
+        stay.has_signed_out = scope == SignOutScope::AllNodes;
+        if stay.nodes == 0 {
+            self.end_stay(identity, wakers);
+        }
+        left_at
     }
 
     /// Removes a subscription of an identity, which is gone at once or at a later moment. Returns
@@ -112,8 +179,10 @@ impl TopicPresence {
         let count = stay.count_of(origin);
         let has_left = *count > 0;
         *count = count.saturating_sub(1);
-        // A node may learn late of one that has died. What it knows of others is newer.
-        stay.gone_at = stay.gone_at.max(gone_at.unwrap_or_default());
+        if !stay.has_signed_out {
+            // A node may learn late of one that has died. What it knows of others is newer.
+            stay.gone_at = stay.gone_at.max(gone_at.unwrap_or_default());
+        }
         if has_left && stay.total() == 0 { self.end_stay(identity, wakers) } else { None }
     }
 
@@ -137,12 +206,12 @@ impl TopicPresence {
     }
 
     /// Removes all subscriptions of this hub, because the topic was removed. Returns the identities
-    /// that will be gone later.
+    /// that are gone at once, or later.
     pub(crate) fn leave_all(
         &mut self,
         gone_at: Option<Moment>,
         wakers: &mut WakerLists,
-    ) -> Vec<(Moment, Arc<str>)> {
+    ) -> Vec<(Option<Moment>, Arc<str>)> {
         let mut staying = Vec::new();
         for (identity, stay) in &mut self.present {
             if stay.subscriptions > 0 {
@@ -153,8 +222,8 @@ impl TopicPresence {
                 }
             }
         }
-        let mut end = |identity| Some((self.end_stay(&identity, wakers)?, identity));
-        staying.into_iter().filter_map(&mut end).collect()
+        let mut end = |identity| (self.end_stay(&identity, wakers), identity);
+        staying.into_iter().map(&mut end).collect()
     }
 
     /// Notes that an identity that had left at this moment did not return.

@@ -1,7 +1,9 @@
 //! The announcements of a node about its subscribers, and their times.
 
 use crate::hub::clock::Moment;
-use crate::hub::presence::announcement::{Announcement, ListPart, PresenceChange, PresentPair};
+use crate::hub::presence::announcement::{
+    Announcement, ChangeKind, ListPart, PresenceChange, PresentPair,
+};
 use crate::hub::relay::adapter::Append;
 use crate::hub::relay::control::Control;
 use crate::hub::state::hub_state::HubState;
@@ -92,7 +94,8 @@ impl Announcing {
             if !is_last {
                 self.list = Some(List { told, part: part + 1, after: last });
             }
-            let changes = page.into_iter().map(|pair| PresenceChange { pair, is_present: true });
+            let joined = |pair| PresenceChange { pair, kind: ChangeKind::Joined };
+            let changes = page.into_iter().map(joined);
             let part = ListPart { index: part, is_last };
             let changes = changes.collect();
             messages.push(self.message((told, told), Some(part), changes, lease, now));

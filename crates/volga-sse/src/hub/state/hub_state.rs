@@ -10,7 +10,8 @@ use crate::hub::clock::{HubClock, Moment};
 use crate::hub::error::PublishError;
 use crate::hub::patterns::Patterns;
 use crate::hub::patterns::pattern_set::PatternSet;
-use crate::hub::presence::topic_presence::{MAX_LISTED, PresentIdentities};
+use crate::hub::presence::hub_presence::SignOut;
+use crate::hub::presence::topic_presence::{MAX_LISTED, PresentIdentities, SignOutScope};
 use crate::hub::relay::epochs::Place;
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::settings::HubSettings;
@@ -261,13 +262,21 @@ impl HubState {
         self.lock().check_publish(topic, key, &self.settings)
     }
 
-    /// Ends all subscriptions of an identity at once, and returns their number.
+    /// Ends all subscriptions of an identity at once, and returns their number. The identity leaves
+    /// every topic.
     pub(crate) fn close_identity(&self, identity: &str) -> usize {
-        let subscribers = self.lock().subscribers_of(identity);
+        let (subscribers, sign_out) =
+            self.lock().begin_sign_out(&identity.into(), SignOutScope::ThisNode);
         let close =
             |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::IdentityClosed);
         subscribers.iter().filter_map(close).for_each(Waker::wake);
+        sign_out.into_iter().for_each(|sign_out| self.finish_sign_out(sign_out));
         subscribers.len()
+    }
+
+    /// Lets an identity that signs out leave its topics, a few at a time.
+    pub(crate) fn finish_sign_out(&self, mut sign_out: SignOut) {
+        while self.lock_for_step().sign_out_step(&mut sign_out) {}
     }
 
     /// Returns the identities that are present in a topic, each with the number of its

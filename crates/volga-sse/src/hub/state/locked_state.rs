@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::hub::clock::Moment;
 use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
-use crate::hub::presence::hub_presence::HubPresence;
+use crate::hub::presence::hub_presence::{HubPresence, SignOut};
+use crate::hub::presence::topic_presence::SignOutScope;
 use crate::hub::registry::{HubFull, Registry, TopicReaders};
 use crate::hub::relay::retry_keys::RetryKeys;
 use crate::hub::settings::HubSettings;
@@ -53,6 +54,7 @@ pub(crate) struct LockedState {
 pub(crate) struct PatternIdentity {
     pub(crate) filters: Box<[TopicFilter]>,
     pub(crate) identity: Arc<str>,
+    pub(crate) subscriber: Arc<Subscriber>,
 }
 
 impl LockedState {
@@ -222,7 +224,8 @@ impl LockedState {
     fn create(&mut self, name: &str, settings: &HubSettings) -> Arc<Topic> {
         let topic = self.registry.add(name, settings);
         for by_pattern in self.present_by_pattern.iter() {
-            if by_pattern.filters.iter().any(|filter| filter.matches(name)) {
+            let is_open = !by_pattern.subscriber.has_signed_out();
+            if is_open && by_pattern.filters.iter().any(|filter| filter.matches(name)) {
                 self.presence.join(&topic.name, &by_pattern.identity, &mut self.wakers);
             }
         }
@@ -285,25 +288,34 @@ impl LockedState {
         }
     }
 
-    /// Counts a subscription of an identity as present in these topics.
+    /// Counts a subscription of an identity as present in these topics, unless the identity was
+    /// closed meanwhile.
     pub(crate) fn add_presence<'a>(
         &mut self,
         identity: &Arc<str>,
+        subscriber: &Subscriber,
         topics: impl Iterator<Item = &'a Arc<Topic>>,
     ) {
+        if subscriber.has_signed_out() {
+            return;
+        }
         for topic in topics {
             self.presence.join(&topic.name, identity, &mut self.wakers);
         }
     }
 
     /// Reverses [`add_presence`](Self::add_presence). For removed topics this was done when they
-    /// were removed.
+    /// were removed. For a closed identity, its sign-out does it.
     pub(crate) fn remove_presence<'a>(
         &mut self,
         identity: &Arc<str>,
+        subscriber: &Subscriber,
         topics: impl Iterator<Item = &'a Arc<Topic>>,
         gone_at: Option<Moment>,
     ) {
+        if subscriber.has_signed_out() {
+            return;
+        }
         for topic in topics.filter(|topic| !topic.is_removed()) {
             self.presence.leave(&topic.name, identity, gone_at, &mut self.wakers);
         }
@@ -368,10 +380,23 @@ impl LockedState {
         self.identities.values().flat_map(|readers| readers.iter().map(Arc::clone)).collect()
     }
 
-    /// Returns the subscriptions of an identity.
-    pub(crate) fn subscribers_of(&self, identity: &str) -> Vec<Arc<Subscriber>> {
-        self.identities
+    /// Begins to sign an identity out. Returns its subscriptions, which the caller ends, and the
+    /// rest of the sign-out if the identity is present anywhere.
+    pub(crate) fn begin_sign_out(
+        &mut self,
+        identity: &Arc<str>,
+        scope: SignOutScope,
+    ) -> (Vec<Arc<Subscriber>>, Option<SignOut>) {
+        let subscribers: Vec<_> = self
+            .identities
             .get(identity)
-            .map_or_else(Vec::new, |readers| readers.iter().map(Arc::clone).collect())
+            .map_or_else(Vec::new, |readers| readers.iter().map(Arc::clone).collect());
+        subscribers.iter().for_each(|subscriber| subscriber.sign_out());
+        (subscribers, self.presence.begin_sign_out(identity, scope))
+    }
+
+    /// Lets an identity that signs out leave a few topics. Returns true if there may be more.
+    pub(crate) fn sign_out_step(&mut self, sign_out: &mut SignOut) -> bool {
+        self.presence.sign_out_step(sign_out, &mut self.wakers)
     }
 }

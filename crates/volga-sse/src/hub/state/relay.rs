@@ -9,6 +9,8 @@ use bytes::Bytes;
 use crate::codec::position::Position;
 use crate::hub::clock::Moment;
 use crate::hub::patterns::pattern_set::PatternSet;
+use crate::hub::presence::hub_presence::SignOut;
+use crate::hub::presence::topic_presence::SignOutScope;
 use crate::hub::relay::control::{CONTROL_TOPIC, Control};
 use crate::hub::relay::rollbacks::Rollback;
 use crate::hub::relay::shared_hub::SharedHub;
@@ -53,6 +55,8 @@ struct Changes {
     lost_by_all: Option<u64>,
     /// The subscriptions that have ended.
     ended: Vec<Waker>,
+    /// The identities that were closed and have not left all of their topics.
+    sign_outs: Vec<SignOut>,
 }
 
 impl HubState {
@@ -239,8 +243,10 @@ impl HubState {
             Control::CloseIdentity(_)
                 if at < self.clock.created() && shared.state() == RelayState::Starting => {}
             Control::CloseIdentity(identity) => {
-                let of_identity = locked.subscribers_of(&identity);
+                let (of_identity, sign_out) =
+                    locked.begin_sign_out(&identity, SignOutScope::AllNodes);
                 changes.end(&of_identity, SubscriptionEnd::IdentityClosed);
+                changes.sign_outs.extend(sign_out);
             }
             Control::Presence(announcement) => {
                 if announcement.node != shared.node {
@@ -328,6 +334,7 @@ impl HubState {
         self.advance_horizon(&locked, &changes.topics);
         drop(locked);
         changes.ended.into_iter().for_each(Waker::wake);
+        changes.sign_outs.into_iter().for_each(|sign_out| self.finish_sign_out(sign_out));
         changes.topics.iter().for_each(|(topic, _)| WaitList::wake(topic));
         if changes.patterns_of_all {
             self.patterns.all().iter().for_each(WaitList::wake);

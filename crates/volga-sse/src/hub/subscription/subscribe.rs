@@ -205,7 +205,7 @@ impl<'a> Subscribe<'a> {
             }
         };
         let identity = self.identity.clone().map(|identity| {
-            locked.add_presence(&identity, named.iter());
+            locked.add_presence(&identity, &subscriber, named.iter());
             let handle = locked.add_identity(&identity, &subscriber);
             (identity, handle)
         });
@@ -213,8 +213,9 @@ impl<'a> Subscribe<'a> {
         let present_by_pattern = match (&identity, patterns.is_empty()) {
             (Some((identity, _)), false) => {
                 let identity = Arc::clone(identity);
-                let filters = filters.clone().into();
-                Some(locked.add_present_by_pattern(PatternIdentity { filters, identity }))
+                let (filters, subscriber) = (filters.clone().into(), Arc::clone(&subscriber));
+                let present = PatternIdentity { filters, identity, subscriber };
+                Some(locked.add_present_by_pattern(present))
             }
             _ => None,
         };
@@ -227,7 +228,7 @@ impl<'a> Subscribe<'a> {
         if let Some(set) = set {
             self.note_new_patterns(new_patterns);
             if let Some((identity, _)) = &identity {
-                self.join_matching(set, identity, next_id);
+                self.join_matching(set, identity, &subscriber, next_id);
             }
         }
         let waiting = Waiting::new(self.request, self.hub, last);
@@ -268,7 +269,13 @@ impl<'a> Subscribe<'a> {
 
     /// Makes an identity present in the topics that patterns match and that were there before the
     /// hub began to make it present in new ones.
-    fn join_matching(&self, set: &TopicSet, identity: &Arc<str>, next_id: u64) {
+    fn join_matching(
+        &self,
+        set: &TopicSet,
+        identity: &Arc<str>,
+        subscriber: &Subscriber,
+        next_id: u64,
+    ) {
         let mut topics = Vec::new();
         set.walk(self.hub, |topic| {
             if topic.id < next_id && !set.names(topic) {
@@ -277,7 +284,8 @@ impl<'a> Subscribe<'a> {
         });
         for some in topics.chunks(TOPICS_AT_ONCE) {
             let there = |topic: &&Arc<Topic>| !topic.is_removed();
-            self.hub.lock_for_step().add_presence(identity, some.iter().filter(there));
+            let topics = some.iter().filter(there);
+            self.hub.lock_for_step().add_presence(identity, subscriber, topics);
         }
     }
 

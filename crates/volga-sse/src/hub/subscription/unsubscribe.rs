@@ -9,15 +9,22 @@ use crate::hub::subscription::{Subscription, frame_cache};
 use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 use crate::hub::topic::membership::Membership;
+use crate::hub::topic::subscriber::Subscriber;
 
 impl Subscription {
     /// Ends the presence of an identity in the topics that the patterns match, as they were when
     /// the hub stopped to make it present in new ones.
-    fn leave_matching(hub: &HubState, set: &TopicSet, identity: &Arc<str>, next_id: u64) {
+    fn leave_matching(
+        hub: &HubState,
+        set: &TopicSet,
+        identity: &Arc<str>,
+        subscriber: &Subscriber,
+        next_id: u64,
+    ) {
         let gone_at = hub.settings.gone_at(hub.clock.now());
         let mut page: Vec<Arc<Topic>> = Vec::new();
         let leave = |page: &mut Vec<Arc<Topic>>| {
-            hub.lock_for_step().remove_presence(identity, page.iter(), gone_at);
+            hub.lock_for_step().remove_presence(identity, subscriber, page.iter(), gone_at);
             page.clear();
         };
         set.walk(hub, |topic| {
@@ -48,17 +55,20 @@ impl Drop for Subscription {
             if let Some(handle) = extras.present_by_pattern.take() {
                 locked.remove_present_by_pattern(handle);
             }
-            locked.remove_identity(&identity, handle);
             let next_id = locked.registry.next_id();
             match &topics {
                 SubscribedTopics::One(membership) => {
                     let gone_at = hub.settings.gone_at(hub.clock.now());
                     let topic = [&membership.topic].into_iter();
-                    locked.remove_presence(&identity, topic, gone_at);
+                    locked.remove_presence(&identity, &self.subscriber, topic, gone_at);
+                    locked.remove_identity(&identity, handle);
                 }
                 SubscribedTopics::Several(set) => {
                     drop(locked);
-                    Self::leave_matching(&hub, set, &identity, next_id);
+                    Self::leave_matching(&hub, set, &identity, &self.subscriber, next_id);
+                    // Until now the identity may have been closed, which ends its presence in the
+                    // topics that are left.
+                    hub.lock().remove_identity(&identity, handle);
                 }
             }
         }

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, advance};
 use volga_sse::hub::{
     ANNOUNCE_INTERVAL, DEFAULT_SHARED_PRESENCE_GRACE, Hub, PresenceEvent, PresenceWatch,
-    Subscription,
+    Subscription, SubscriptionEnd,
 };
 
 use super::engine::{Engine, Node};
@@ -44,6 +44,9 @@ struct Run {
     random: Random,
     /// The engine loses messages.
     has_faults: bool,
+    /// Streams that a sign-out has ended and that are still there.
+    closed: Vec<Subscription>,
+    restarts: [Instant; NODES],
     /// Since when an identity is absent from a topic.
     absent_since: BTreeMap<(&'static str, &'static str), Instant>,
 }
@@ -63,6 +66,11 @@ async fn every_node_knows_who_is_present_and_a_client_that_moves_does_not_leave(
         let _seed = Seed(seed);
         Run::new(seed).run().await;
     }
+}
+
+fn long_ago() -> Instant {
+    let now = Instant::now();
+    now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
 }
 
 /// Starts a node and watches its topics.
@@ -85,21 +93,34 @@ impl Run {
             connection: None,
         });
         let clients = clients.collect();
-        let now = Instant::now();
         let pairs = TOPICS.iter().flat_map(|topic| IDENTITIES.iter().map(|one| (*topic, *one)));
-        let long_ago = now.checked_sub(Duration::from_secs(3600)).unwrap_or(now);
-        let absent_since = pairs.map(|pair| (pair, long_ago)).collect();
+        let absent_since = pairs.map(|pair| (pair, long_ago())).collect();
         let has_faults = seed % 2 == 1;
-        Self { engine, nodes, watches, clients, random, has_faults, absent_since }
+        Self {
+            engine,
+            nodes,
+            watches,
+            clients,
+            random,
+            has_faults,
+            closed: Vec::new(),
+            restarts: [long_ago(); NODES],
+            absent_since,
+        }
     }
 
     async fn run(mut self) {
         for _ in 0..STEPS {
             self.step();
+            if self.random.below(15) == 0 {
+                self.sign_out().await;
+            }
             if self.random.below(3) > 0 {
                 self.pass_time().await;
             }
         }
+        // A node whose engine has lost a sign-out still has the streams.
+        self.closed.clear();
         // The identities of a node that has died are gone within 10 seconds. A message that the
         // engine has lost is noticed and told again before that.
         let rest = if self.has_faults { 20 } else { 10 };
@@ -137,6 +158,7 @@ impl Run {
                     client.connection.take_if(|(_, of)| *of == node);
                 }
                 (self.nodes[node], self.watches[node]) = start(&self.engine);
+                self.restarts[node] = Instant::now();
             }
             85..90 if self.has_faults => {
                 let lost = random.below(5);
@@ -148,6 +170,36 @@ impl Run {
                 self.engine.log().trim(count);
             }
             _ => {}
+        }
+    }
+
+    /// An identity signs out, and is gone everywhere as soon as the nodes have told each other. The
+    /// nodes may have its streams for longer.
+    async fn sign_out(&mut self) {
+        let who = self.random.pick(&IDENTITIES);
+        let node = self.random.below(NODES);
+        if !self.nodes[node].hub.is_ready() {
+            return;
+        }
+        let sent = self.nodes[node].hub.send_close_identity(who).now_or_never();
+        assert!(self.has_faults || sent.is_some_and(|sent| sent.is_ok()));
+        for client in self.clients.iter_mut().filter(|client| client.identity == who) {
+            self.closed.extend(client.connection.take().map(|(subscription, _)| subscription));
+        }
+        let pairs = self.absent_since.iter_mut().filter(|((_, of), _)| *of == who);
+        pairs.for_each(|(_, since)| *since = long_ago());
+        for _ in 0..3 {
+            self.pass_time().await;
+        }
+        // The identities of a node that has died stay until its lease ends.
+        let last_restart = self.restarts.into_iter().max().expect("a node");
+        if !self.has_faults && last_restart.elapsed() > Duration::from_secs(10) {
+            for (node, topic) in self.nodes.iter().flat_map(|node| TOPICS.map(|of| (node, of))) {
+                assert!(!node.hub.presence(topic).contains_key(who), "{who} is gone from {topic}");
+            }
+        }
+        if self.random.below(2) == 0 {
+            self.closed.clear();
         }
     }
 
@@ -181,7 +233,7 @@ impl Run {
     async fn pass_time(&mut self) {
         advance(ANNOUNCE_INTERVAL).await;
         // A client that returns at the moment at which it is gone has left.
-        let absent_since = self.absent_since.clone();
+        let mut absent_since = self.absent_since.clone();
         // Nobody is told of an identity that comes and goes between two announcements, and a node
         // that starts announces nothing.
         self.note_absence();
@@ -189,18 +241,31 @@ impl Run {
         for node in &mut self.nodes {
             node.read(usize::MAX, &mut self.random);
         }
+        // A client that came to a node before the node had read an earlier sign-out has to return,
+        // and so has one whose node may have missed a sign-out.
+        for client in &mut self.clients {
+            let has_ended = |(one, _): &mut (Subscription, usize)| one.end().is_some();
+            let Some((ended, _)) = client.connection.take_if(has_ended) else { continue };
+            if ended.end() == Some(SubscriptionEnd::IdentityClosed) {
+                self.closed.push(ended);
+            }
+            for since in [&mut self.absent_since, &mut absent_since] {
+                let pairs = since.iter_mut().filter(|((_, of), _)| *of == client.identity);
+                pairs.for_each(|(_, since)| *since = long_ago());
+            }
+        }
         // An announcement is read up to two intervals after the change.
         let least = DEFAULT_SHARED_PRESENCE_GRACE - 2 * ANNOUNCE_INTERVAL;
-        for (topic, watch) in
-            self.watches.iter_mut().flat_map(|watches| TOPICS.iter().zip(watches.iter_mut()))
-        {
+        let of_node = |(node, watches)| std::iter::zip(TOPICS, watches).map(move |of| (node, of));
+        for (node, (topic, watch)) in self.watches.iter_mut().enumerate().flat_map(of_node) {
             while let Some(event) = watch.next().now_or_never() {
                 let Some(PresenceEvent::Left(identity)) = event else { continue };
-                if self.has_faults {
+                // A node that starts reads of joins and sign-outs that were long ago.
+                if self.has_faults || self.restarts[node].elapsed() <= 2 * ANNOUNCE_INTERVAL {
                     continue;
                 }
                 let pair =
-                    absent_since.iter().find(|((of, who), _)| of == topic && **who == *identity);
+                    absent_since.iter().find(|((of, who), _)| *of == topic && **who == *identity);
                 let (_, since) = pair.expect("a known identity");
                 assert!(since.elapsed() >= least, "{identity} left {topic} too early");
             }
