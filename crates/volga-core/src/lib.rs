@@ -68,6 +68,8 @@ pub use handler::finish::{FinishEndpoint, FinishResponse};
 pub use handler::function::{Handler, HandlerArgs, PartsArgs};
 pub use handler::handler_endpoint::HandlerEndpoint;
 pub use handler::output::{Async, HandlerOutput, Immediate};
+pub use headers::media_preference::preferred_media_type;
+pub use headers::quality::quality_member;
 pub use middleware::filter::{Filter, FilterVerdict};
 pub use middleware::tap::{MapOk, TapRequest};
 pub use middleware::tower::{EndpointService, ServiceEndpoint, TowerLayer};
@@ -85,6 +87,7 @@ pub use response::body_error_report::{BodyErrorReporter, BodyErrorReporterBuilde
 pub use response::box_error::BoxError;
 pub use response::cross_origin::CrossOriginPolicy;
 pub use response::error::Error;
+pub use response::error_format::ErrorFormat;
 pub use response::error_mapper::{ErrorMapper, MapError};
 pub use response::error_report::ErrorReport;
 pub use response::error_response::ErrorResponse;

@@ -85,7 +85,6 @@ mod late_report;
 mod limit_streams;
 mod macros;
 mod map_service;
-mod media_preference;
 #[cfg(any(feature = "http3", feature = "ws"))]
 mod other_protocol;
 mod resume;
@@ -154,7 +153,7 @@ pub mod auth {
 
 /// Errors of requests, and errors of an app at start-up and shutdown.
 pub mod error {
-    pub use crate::exports::responses::{Error, ErrorReport, Problem};
+    pub use crate::exports::responses::{Error, ErrorFormat, ErrorReport, Problem};
     pub use crate::{
         app_faults::{AppFaults, SettingFault},
         exit::ShutdownError,
@@ -248,12 +247,12 @@ pub mod http {
         ConnectionInfo, TlsInfo, Tunnel, TunnelOffer, TunnelStream,
     };
     pub use crate::exports::connections::{HttpBody, HttpRequest, HttpResponse, HttpResult};
-    pub use crate::exports::responses::{IntoResponse, IntoResponseParts};
+    pub use crate::exports::responses::{IntoResponse, IntoResponseParts, preferred_media_type};
     #[cfg(feature = "client-certificates")]
     pub use crate::https::client_certificate::{ClientCertificate, ClientCertificateError};
     pub use crate::{
         client_addr::ClientAddr, client_ip::client_ip, https::client_scheme::ClientScheme,
-        media_preference::preferred_media_type, trusted_proxies::ForwardedPrefix,
+        trusted_proxies::ForwardedPrefix,
     };
     pub use ::bytes::Bytes;
     pub use ::http::{

@@ -210,6 +210,29 @@ macro_rules! settings {
             $self
         }
 
+        /// Sets the format of the responses that are made of errors:
+        /// [`ErrorFormat::ByAccept`](crate::error::ErrorFormat) by default. The nearest format
+        /// applies: of the route, of its group, of the groups around that, of the app. It also
+        /// applies to requests that no route of the group takes, and not to what
+        /// [`map_err`](Self::map_err) responds.
+        ///
+        /// ```
+        /// use volga::{App, error::ErrorFormat, ok};
+        ///
+        /// let mut app = App::new();
+        /// app.group("/api", |api| {
+        ///     // Programs use this group, so its errors are problem details for every client.
+        ///     api.error_format(ErrorFormat::Problem);
+        ///     api.map_get("/square/{n}", async |n: u8| ok!("{}", u32::from(n).pow(2)));
+        /// });
+        /// # app.check().unwrap();
+        /// ```
+        pub fn error_format(&mut $self, format: volga_core::ErrorFormat) -> &mut Self {
+            let level = $level;
+            $self.router_mut().set_error_format(level, format);
+            $self
+        }
+
         /// Sets the handler of requests without a route.
         ///
         /// On an app or a group, the handler gets requests for unknown paths, and requests for

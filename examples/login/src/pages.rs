@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use volga::{
-    App, Form, HttpResult,
+    App, Form, HttpResult, detached,
     di::Dc,
     error::Error,
     html,
@@ -32,7 +32,9 @@ const NO_STORE: (&str, &str) = ("cache-control", "no-store");
 
 pub(crate) fn map(app: &mut App) {
     app.map_get("/", home).map_get("/login", login);
-    app.map_post("/login", sign_in).map_post("/accounts", create).map_post("/logout", sign_out);
+    app.map_post("/login", sign_in).map_post("/accounts", create);
+    // Otherwise a client that leaves could stop the sign-out between its two steps.
+    app.map_post("/logout", detached(sign_out));
     app.map_get("/login.css", || asset("text/css", include_str!("../page/login.css")));
     app.map_get("/home.js", || asset("text/javascript", include_str!("../page/home.js")));
     app.map_post("/tokens", create_token);

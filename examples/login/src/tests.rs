@@ -1,5 +1,7 @@
 //! The accounts, the sessions and the streams, through the app.
 
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
 use serde_json::{Value, json};
 use volga::{
     HttpBody,
@@ -110,6 +112,53 @@ async fn notifications_arrive_and_the_stream_ends_in_every_tab_at_the_sign_out()
         }
     }
     client.get("/events").send().await.assert_status(401);
+}
+
+/// Polls a request so many times and then drops it, as if its client had left. Returns whether the
+/// response came before.
+async fn leave_after(polls: usize, at_once: bool, request: impl Future) -> bool {
+    let (mut request, mut done) = (pin!(request), 0);
+    poll_fn(|cx| {
+        if done == polls {
+            return Poll::Ready(false);
+        }
+        done += 1;
+        match request.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending if at_once && done == polls => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// A session without its streams, or streams without their session, would stay so for hours.
+#[tokio::test]
+async fn a_client_that_leaves_during_the_sign_out_leaves_no_stream_open() {
+    // The client leaves while a step is running, or when the step is done.
+    for at_once in [true, false] {
+        let mut signed_out = 0;
+        for polls in 0.. {
+            let client = client();
+            create(&client, "anna").await;
+            let mut tab = client.get("/events").send().await.events();
+            let is_done = leave_after(polls, at_once, client.post("/logout").send()).await;
+            if client.get("/").send().await.status() == 303 {
+                signed_out += 1;
+                let end = async {
+                    while let Some(event) = tab.next().await {
+                        event.expect("a proper end");
+                    }
+                };
+                let end = tokio::time::timeout(Duration::from_secs(10), end).await;
+                end.unwrap_or_else(|_| panic!("left after {polls} polls: the stream stays open"));
+            }
+            if is_done {
+                break;
+            }
+        }
+        assert!(signed_out > 0);
+    }
 }
 
 #[tokio::test]

@@ -190,6 +190,7 @@ mod tests {
     use crate::request::context::RequestGuard;
     use crate::request::parts::Endpoint;
     use crate::request::path_args::PathArgs;
+    use crate::response::error_format::ErrorFormat;
     use crate::services::builder::ServicesBuilder;
     use crate::services::dc::Dc;
     use crate::services::needs::Needs;
@@ -208,7 +209,7 @@ mod tests {
         let (head, body) = http::Request::new(HttpBody::empty()).into_parts();
         let mut parts = RequestParts::new(head, PathArgs::default(), &body);
         *parts.context_mut() = RequestContext::new(&Arc::new(app));
-        parts.set_mapper(None);
+        parts.set_mapper(None, ErrorFormat::default());
         parts
     }
 

@@ -17,6 +17,8 @@
 
 pub(crate) mod cache_control;
 pub(crate) mod etag;
+pub(crate) mod media_preference;
+pub(crate) mod quality;
 pub(crate) mod text;
 pub(crate) mod typed;
 

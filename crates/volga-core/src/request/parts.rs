@@ -25,6 +25,7 @@ use crate::request::path_args::PathArgs;
 use crate::request::path_args::decode;
 use crate::response::cross_origin::{CrossOriginPolicy, PolicyApplied};
 use crate::response::error::Error;
+use crate::response::error_format::ErrorFormat;
 use crate::response::error_mapper::MapError;
 use crate::response::into_response::HttpResponse;
 use crate::response::reporter::Reporter;
@@ -168,10 +169,10 @@ impl RequestParts {
     }
 
     /// Sets how results of this request become responses.
-    pub(crate) fn set_mapper(&mut self, mapper: Option<Arc<dyn MapError>>) {
+    pub(crate) fn set_mapper(&mut self, mapper: Option<Arc<dyn MapError>>, format: ErrorFormat) {
         let PartsAndState { head, state } = &mut *self.0;
         let reporter = state.context.app().map(|app| Reporter::new(app, head));
-        state.responder = Some(Arc::new(Responder::new(&head.headers, mapper, reporter)));
+        state.responder = Some(Arc::new(Responder::new(&head.headers, mapper, format, reporter)));
     }
 
     /// Lets a policy add its headers to the response, unless one further inside has done it.
@@ -189,7 +190,9 @@ impl RequestParts {
     /// Returns the responder, which turns results of this request into responses.
     pub(crate) fn responder(&self) -> Arc<Responder> {
         let responder = self.0.state.responder.clone();
-        responder.unwrap_or_else(|| Arc::new(Responder::new(&self.0.head.headers, None, None)))
+        responder.unwrap_or_else(|| {
+            Arc::new(Responder::new(&self.0.head.headers, None, ErrorFormat::default(), None))
+        })
     }
 
     /// Returns a copy of a request that has lost its body, and has other path arguments.

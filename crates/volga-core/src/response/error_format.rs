@@ -3,6 +3,7 @@
 use http::{HeaderValue, Response, header};
 
 use crate::handler::description::Description;
+use crate::headers::media_preference::preferred_of;
 use crate::request::body::HttpBody;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResult, IntoResponse};
@@ -28,20 +29,29 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The format of an error response.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum ErrorFormat {
-    /// `application/problem+json`
+/// The format of the responses that are made of errors without an [error mapper](crate::MapError).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ErrorFormat {
+    /// [`Text`](Self::Text) if the client rates a text type higher than every JSON type by its
+    /// `Accept`, as a browser does, and else [`Problem`](Self::Problem).
+    #[default]
+    ByAccept,
+    /// Problem details, `application/problem+json` (RFC 9457), for every client.
     Problem,
-    /// `text/plain`
+    /// The message, as `text/plain`, for every client.
     Text,
 }
+
+/// The types that the client can prefer. An error for a client that wants HTML is sent as text.
+const OFFERS: [&str; 4] =
+    ["application/problem+json", "application/json", "text/plain", "text/html"];
 
 impl Problem {
     /// Creates the response in this format.
     pub(crate) fn respond(&self, format: ErrorFormat) -> HttpResult {
         let (content_type, body) = match format {
-            ErrorFormat::Problem => {
+            ErrorFormat::Problem | ErrorFormat::ByAccept => {
                 let json = serde_json::to_vec(self).map_err(Error::server_error)?;
                 ("application/problem+json", HttpBody::full(json))
             }
@@ -64,29 +74,14 @@ impl Problem {
 }
 
 impl ErrorFormat {
-    /// Returns the format that the client prefers by its `Accept`. That is text only if the client
-    /// rates a text type higher than every JSON type.
-    pub(crate) fn preferred<'a>(accept: impl IntoIterator<Item = &'a HeaderValue>) -> Self {
-        let (mut json, mut text) = (None, None);
-        let fields = accept.into_iter().filter_map(|value| value.to_str().ok());
-        for range in fields.flat_map(|field| field.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let quality = parts
-                .find_map(|part| part.strip_prefix("q="))
-                .map_or(1.0, |quality| quality.parse().unwrap_or(0.0));
-            let rated = match &*media {
-                "application/problem+json" | "application/json" | "application/*" | "*/*" => {
-                    &mut json
-                }
-                "text/plain" | "text/html" | "text/*" => &mut text,
-                _ => continue,
-            };
-            *rated = Some(f32::max(quality, rated.unwrap_or(0.0)));
-        }
-        match (json, text) {
-            (json, Some(text)) if text > json.unwrap_or(0.0) => Self::Text,
-            _ => Self::Problem,
+    /// Decides between the problem and the text.
+    pub(crate) fn decide<'a>(self, accept: impl IntoIterator<Item = &'a HeaderValue>) -> Self {
+        match self {
+            Self::ByAccept => match preferred_of(accept, &OFFERS) {
+                Some(text) if text.starts_with("text/") => Self::Text,
+                _ => Self::Problem,
+            },
+            decided => decided,
         }
     }
 }
@@ -97,9 +92,10 @@ mod tests {
 
     #[test]
     fn a_client_that_prefers_text_gets_text() {
-        let format =
-            |accept: &'static str| ErrorFormat::preferred([&HeaderValue::from_static(accept)]);
-        assert_eq!(ErrorFormat::preferred([]), ErrorFormat::Problem);
+        let format = |accept: &'static str| {
+            ErrorFormat::ByAccept.decide([&HeaderValue::from_static(accept)])
+        };
+        assert_eq!(ErrorFormat::ByAccept.decide([]), ErrorFormat::Problem);
         assert_eq!(format("*/*"), ErrorFormat::Problem);
         assert_eq!(format("text/plain"), ErrorFormat::Text);
         assert_eq!(format("application/json, text/plain;q=0.5"), ErrorFormat::Problem);
@@ -108,5 +104,13 @@ mod tests {
         assert_eq!(format("text/html, application/json"), ErrorFormat::Problem);
         assert_eq!(format("text/plain;q=zero"), ErrorFormat::Problem);
         assert_eq!(format("text/event-stream"), ErrorFormat::Problem);
+        assert_eq!(format("text/plain;q=inf, application/json;q=0.1"), ErrorFormat::Problem);
+        assert_eq!(format("application/json;q=0.1, text/html;q=0.5, */*"), ErrorFormat::Problem);
+        assert_eq!(format("application/*;q=0.1, text/html;q=0.5, */*"), ErrorFormat::Text);
+        for decided in [ErrorFormat::Problem, ErrorFormat::Text] {
+            for accept in ["text/html", "application/json"] {
+                assert_eq!(decided.decide([&HeaderValue::from_static(accept)]), decided);
+            }
+        }
     }
 }

@@ -25,6 +25,7 @@ use crate::response::response_hooks::{ResponseHook, ResponseHooks};
 pub(crate) struct Responder {
     /// Read only for an error response.
     accept: Accept,
+    format: ErrorFormat,
     mapper: Option<Arc<dyn MapError>>,
     reporter: Option<Reporter>,
     /// A fallback responds to a missing value, so the mapper must not.
@@ -45,12 +46,14 @@ impl Responder {
     pub(crate) fn new(
         headers: &HeaderMap,
         mapper: Option<Arc<dyn MapError>>,
+        format: ErrorFormat,
         reporter: Option<Reporter>,
     ) -> Self {
         let mut fields = headers.get_all(header::ACCEPT).iter().cloned();
         let accept = Accept { first: fields.next(), others: fields.collect() };
         Self {
             accept,
+            format,
             mapper,
             reporter,
             has_missing_fallback: false,
@@ -235,7 +238,7 @@ impl Responder {
         let problem = error.problem();
         // Serialization cannot fail: the members are strings, numbers, and values that were
         // converted to JSON before.
-        let format = ErrorFormat::preferred(self.accept.first.iter().chain(&self.accept.others));
+        let format = self.format.decide(self.accept.first.iter().chain(&self.accept.others));
         let mut response = problem.respond(format).unwrap_or_else(|_| {
             let mut response = HttpResponse::default();
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

@@ -16,6 +16,7 @@ use crate::request::app_context::AppContext;
 use crate::request::body_limit::BodyLimit;
 use crate::request::parts::Endpoint;
 use crate::response::cross_origin::CrossOriginPolicy;
+use crate::response::error_format::ErrorFormat;
 use crate::response::error_mapper::MapError;
 use crate::routing::fault::{RouteError, RouteFault, RouteFaults};
 use crate::routing::method::RouteMethod;
@@ -314,6 +315,11 @@ impl Router {
     /// the scopes around that, of the router.
     pub fn set_error_mapper(&mut self, level: SettingsLevel, mapper: impl MapError) {
         self.settings_mut(level).mapper = Some(Arc::new(mapper));
+    }
+
+    /// Sets the format of errors that no mapper turns into responses. The nearest format applies.
+    pub fn set_error_format(&mut self, level: SettingsLevel, format: ErrorFormat) {
+        self.settings_mut(level).error_format = Some(format);
     }
 
     /// Sets the limit of request bodies at a level. The nearest limit applies.

@@ -8,6 +8,7 @@ use crate::middleware::stage::catching;
 use crate::request::body_limit::BodyLimit;
 use crate::request::parts::Endpoint;
 use crate::response::cross_origin::CrossOriginPolicy;
+use crate::response::error_format::ErrorFormat;
 use crate::response::error_mapper::MapError;
 
 /// Identifies a route of a [`Router`](crate::Router), to change its settings.
@@ -50,6 +51,7 @@ pub(super) struct Settings {
     /// The outermost middleware comes first.
     pub(super) middleware: Vec<Box<dyn Middleware>>,
     pub(super) mapper: Option<Arc<dyn MapError>>,
+    pub(super) error_format: Option<ErrorFormat>,
     pub(super) body_limit: Option<BodyLimit>,
     pub(super) fallback: Option<Arc<dyn Endpoint>>,
     pub(super) policy: Option<Arc<dyn CrossOriginPolicy>>,

@@ -10,9 +10,9 @@ use http::{HeaderValue, Method, StatusCode, header};
 use volga_core::headers::CacheControl;
 use volga_core::{
     Endpoint, Error, HandlerEndpoint, HttpBody, HttpRequest, HttpResponse, OriginalUri,
+    quality_member,
 };
 
-use crate::accept_encoding::member;
 use crate::files::file_request::FileRequest;
 use crate::files::file_response::{FileResponse, content_type_of};
 use crate::static_files::coding::Coding;
@@ -322,7 +322,7 @@ fn is_navigation(head: &http::request::Parts) -> bool {
     accept
         .filter_map(|value| value.to_str().ok())
         .flat_map(|list| list.split(','))
-        .filter_map(member)
+        .filter_map(quality_member)
         .any(|(name, quality)| name == "text/html" && quality > 0)
 }
 

@@ -40,6 +40,33 @@ pub use volga_core::Error;
 /// ```
 pub use volga_core::Problem;
 
+/// The format of errors, on an app, a group or a route.
+///
+/// ```
+/// use volga::{App, error::ErrorFormat, ok};
+///
+/// let mut app = App::new();
+/// app.group("/api", |api| {
+///     api.error_format(ErrorFormat::Problem);
+///     api.map_get("/square/{n}", async |n: u8| ok!("{}", u32::from(n).pow(2)));
+/// });
+/// # app.check().unwrap();
+/// ```
+pub use volga_core::ErrorFormat;
+
+/// Says which of several media types the client prefers, by its `Accept`.
+///
+/// ```
+/// use volga::http::{HeaderMap, preferred_media_type};
+///
+/// const OFFERS: [&str; 2] = ["application/json", "text/html"];
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("accept", "text/html,application/xml;q=0.9,*/*;q=0.8".parse().unwrap());
+/// assert_eq!(preferred_media_type(&headers, &OFFERS), Some("text/html"));
+/// ```
+pub use volga_core::preferred_media_type;
+
 /// A report for the observer of errors.
 ///
 /// ```

@@ -1,8 +1,9 @@
 //! `TestResponse`: a response of the app.
 
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -32,8 +33,10 @@ const SHOWN: usize = 4096;
 /// let response = client.post("/users").send().await;
 /// response.assert_status(201).assert_header("location", "/users/7");
 /// assert_eq!(response.headers()["content-type"], "application/json");
+/// assert_eq!(response.text().await, "{\"id\":7}");
 ///
-/// let mut events: EventStream<HttpBody> = client.get("/events").send().await.events();
+/// let response = client.get("/events").send().await;
+/// let mut events: EventStream<HttpBody> = response.assert_status(200).events();
 /// let event = events.next().await.expect("an event").expect("a whole event");
 /// assert_eq!(event.data(), "one");
 /// # }
@@ -42,12 +45,15 @@ pub struct TestResponse {
     /// The method and the target of the request, for panic messages.
     request_line: String,
     head: response::Parts,
-    body: TestBody,
+    /// Behind a lock, so that an assertion can be followed by `text`, `json` or `events`.
+    body: Mutex<TestBody>,
 }
 
 enum TestBody {
     Whole(Bytes),
     Stream(HttpBody),
+    /// `events` has the stream, or a call to `bytes` has not read it to its end.
+    Taken,
 }
 
 impl TestResponse {
@@ -58,7 +64,7 @@ impl TestResponse {
         } else {
             TestBody::Stream(body)
         };
-        Self { request_line, head, body }
+        Self { request_line, head, body: Mutex::new(body) }
     }
 
     /// The status.
@@ -102,28 +108,32 @@ impl TestResponse {
         self
     }
 
-    /// Returns the whole body.
+    /// Returns the whole body. The response keeps it, so you can call this and the other methods
+    /// that read the body again.
     ///
     /// # Panics
     ///
-    /// Panics if the body cannot be read to its end.
-    pub async fn bytes(self) -> Bytes {
-        match self.body {
-            TestBody::Whole(bytes) => bytes,
-            TestBody::Stream(body) => collect(&self.request_line, body).await,
-        }
+    /// Panics if the body cannot be read to its end, and if [`events`](Self::events) has taken it.
+    pub async fn bytes(&self) -> Bytes {
+        let body = match self.take_body() {
+            TestBody::Whole(bytes) => return bytes,
+            TestBody::Stream(body) => body,
+            TestBody::Taken => panic!("{}", self.taken()),
+        };
+        let bytes = collect(&self.request_line, body).await;
+        *self.body() = TestBody::Whole(bytes.clone());
+        bytes
     }
 
     /// Returns the whole body as text.
     ///
     /// # Panics
     ///
-    /// Panics if the body cannot be read to its end, or is not UTF-8.
-    pub async fn text(self) -> String {
-        let request_line = self.request_line.clone();
+    /// Panics as [`bytes`](Self::bytes) does, and if the body is not UTF-8.
+    pub async fn text(&self) -> String {
         match String::from_utf8(self.bytes().await.into()) {
             Ok(text) => text,
-            Err(error) => panic!("{request_line}: the body is not UTF-8: {error}"),
+            Err(error) => panic!("{}: the body is not UTF-8: {error}", self.request_line),
         }
     }
 
@@ -131,37 +141,70 @@ impl TestResponse {
     ///
     /// # Panics
     ///
-    /// Panics if the body is not JSON of this type. The message shows the body.
-    pub async fn json<T: DeserializeOwned>(self) -> T {
-        let (request_line, status) = (self.request_line.clone(), self.head.status);
+    /// Panics as [`bytes`](Self::bytes) does, and if the body is not JSON of this type. The message
+    /// shows the body.
+    pub async fn json<T: DeserializeOwned>(&self) -> T {
         let body = self.bytes().await;
         match serde_json::from_slice(&body) {
             Ok(value) => value,
-            Err(error) => panic!("{request_line} {status}: {error}: {}", shown(&body)),
+            Err(error) => {
+                panic!("{} {}: {error}: {}", self.request_line, self.head.status, shown(&body))
+            }
         }
     }
 
-    /// Returns the events of the body, as a client reads them.
+    /// Returns the events of the body, as a client reads them. The returned stream takes the body
+    /// out of the response. When you drop the stream, the client leaves.
     ///
     /// # Panics
     ///
-    /// Panics if the response is not an event stream. The message shows the response.
+    /// Panics if the response is not an event stream, and if this method was called before. The
+    /// message shows the response.
     #[track_caller]
     #[must_use]
-    pub fn events(self) -> EventStream<HttpBody> {
+    pub fn events(&self) -> EventStream<HttpBody> {
         let is_stream =
             self.header("content-type").is_some_and(|text| text.starts_with("text/event-stream"));
         assert!(is_stream, "expected an event stream of {self:?}");
-        EventStream::new(self.into_body())
+        EventStream::new(self.body_once())
     }
 
     /// Returns the body as a stream.
+    ///
+    /// # Panics
+    ///
+    /// Panics if [`events`](Self::events) has taken the body.
     #[must_use]
+    #[track_caller]
     pub fn into_body(self) -> HttpBody {
-        match self.body {
+        self.body_once()
+    }
+
+    #[track_caller]
+    fn body_once(&self) -> HttpBody {
+        match self.take_body() {
             TestBody::Whole(bytes) => HttpBody::full(bytes),
             TestBody::Stream(body) => body,
+            TestBody::Taken => panic!("{}", self.taken()),
         }
+    }
+
+    /// Takes a stream out of the response. A body that is in memory stays.
+    fn take_body(&self) -> TestBody {
+        let mut body = self.body();
+        match &*body {
+            TestBody::Whole(bytes) => TestBody::Whole(bytes.clone()),
+            _ => mem::replace(&mut *body, TestBody::Taken),
+        }
+    }
+
+    fn body(&self) -> MutexGuard<'_, TestBody> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn taken(&self) -> String {
+        let line = &self.request_line;
+        format!("{line}: the body was taken before, by `events` or by a call that still reads it")
     }
 }
 
@@ -172,9 +215,10 @@ impl fmt::Debug for TestResponse {
         for (name, value) in &self.head.headers {
             writeln!(f, "{name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
         }
-        match &self.body {
+        match &*self.body() {
             TestBody::Whole(bytes) => write!(f, "\n{}", shown(bytes)),
             TestBody::Stream(_) => write!(f, "\n(a stream)"),
+            TestBody::Taken => write!(f, "\n(a stream, taken by `events`)"),
         }
     }
 }

@@ -18,6 +18,7 @@ mod crowd;
 mod cutting_proxy;
 mod deploying_page;
 mod describe;
+mod error_format;
 mod error_headers;
 mod error_texts;
 mod error_types;

@@ -116,6 +116,38 @@ async fn streams_are_read_as_events_while_they_run() {
 }
 
 #[tokio::test]
+async fn a_body_can_be_read_after_an_assertion_and_more_than_once() {
+    for client in both().await {
+        let response = client.get("/search?text=a&page=1").send().await;
+        for _ in 0..2 {
+            let text = response.assert_status(200).text().await;
+            assert_eq!(text, r#"{"text":"a","page":1}"#);
+            assert_eq!(response.bytes().await, text);
+            let search: Search =
+                response.assert_header("content-type", "application/json").json().await;
+            assert_eq!(search, Search { text: "a".to_owned(), page: 1 });
+        }
+        // A stream is kept as well, once it was read to its end.
+        let response = client.get("/events").send().await;
+        let text = response.text().await;
+        assert!(text.ends_with("data: two\n\n"), "{text}");
+        let mut events = response.assert_status(200).events();
+        assert_eq!(events.next().await.unwrap().unwrap().data(), "one");
+        assert_eq!(response.text().await, text);
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "GET /events: the body was taken before, by `events`")]
+async fn a_stream_that_events_has_taken_cannot_be_read_again() {
+    let client = TestClient::new(app());
+    let response = client.get("/events").send().await;
+    let _events = response.events();
+    assert!(format!("{response:?}").ends_with("(a stream, taken by `events`)"));
+    let _ = response.text().await;
+}
+
+#[tokio::test]
 async fn a_failed_assertion_shows_the_response() {
     for client in both().await {
         let response = client.get("/nothing").query("a", 1).send().await;

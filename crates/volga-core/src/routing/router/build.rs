@@ -128,6 +128,10 @@ impl Router {
             stages: pipeline.into(),
             needs: description.needs().clone(),
             mapper: self.settings_at(position).find_map(|settings| settings.mapper.clone()),
+            error_format: self
+                .settings_at(position)
+                .find_map(|settings| settings.error_format)
+                .unwrap_or_default(),
             body_limit: self
                 .settings_at(position)
                 .find_map(|settings| settings.body_limit)
@@ -276,6 +280,7 @@ fn before_routing_target(
     Target {
         stages: [before.iter().rev().fold(routing, wrap)].into(),
         mapper: root.mapper,
+        error_format: root.error_format.unwrap_or_default(),
         body_limit: root.body_limit.unwrap_or_default(),
         needs: description.needs().clone(),
         sees_extensions: description.are_extensions_read(),

@@ -12,6 +12,7 @@ use crate::request::parts::{Endpoint, Pipeline, RequestParts};
 use crate::request::path_args::PathArgs;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::cross_origin::CrossOriginPolicy;
+use crate::response::error_format::ErrorFormat;
 use crate::response::error_mapper::MapError;
 use crate::response::lost_request::respond_to_lost_request;
 use crate::routing::no_route::NoRouteReason;
@@ -24,6 +25,7 @@ pub(crate) struct Target {
     /// The stages of the pipeline. The endpoint is in the last one.
     pub(crate) stages: Arc<[Arc<dyn Endpoint>]>,
     pub(crate) mapper: Option<Arc<dyn MapError>>,
+    pub(crate) error_format: ErrorFormat,
     pub(crate) body_limit: BodyLimit,
     /// The services that the endpoint and its middleware need, and whether they need the token.
     pub(crate) needs: Needs,
@@ -77,7 +79,7 @@ impl Target {
         let state = parts.state_mut();
         state.pipeline = Pipeline::after_first(&self.stages);
         state.body_limit = self.body_limit;
-        parts.set_mapper(self.mapper.clone());
+        parts.set_mapper(self.mapper.clone(), self.error_format);
         if let Some(policy) = self.policy.as_deref().or(policy) {
             parts.apply_policy(policy);
         }

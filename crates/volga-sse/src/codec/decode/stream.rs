@@ -5,6 +5,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Buf;
@@ -69,6 +70,26 @@ impl<B: Body> EventStream<B> {
     pub fn with_decoder(body: B, mut decoder: Decoder) -> Self {
         decoder.restart();
         Self { body: Some(body), decoder, chunk: None }
+    }
+
+    /// The last reconnection time from the server, as far as the stream has been read. Read it when
+    /// [`next`](Self::next) has returned `None`, to see the one of a farewell.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use volga_sse::EventStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let mut events = EventStream::from_reader(&b"retry: 500\n\n"[..]);
+    /// assert_eq!(events.retry(), None);
+    /// assert!(events.next().await.is_none());
+    /// assert_eq!(events.retry(), Some(Duration::from_millis(500)));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn retry(&self) -> Option<Duration> {
+        self.decoder.retry()
     }
 
     /// The decoder, which has the last event ID and the reconnection time.

@@ -1,6 +1,8 @@
 //! `preferred_media_type`: which of several media types a client prefers (pure).
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::headers::quality::quality_member;
 
 /// Returns the media type that the client prefers by its `Accept`, or `None` if it accepts none of
 /// them. With equal preference, the earlier offer counts.
@@ -14,8 +16,8 @@ use http::{HeaderMap, header};
 /// `text/html`. A response that depends on `Accept` should have `Vary: accept`.
 ///
 /// ```
-/// use volga::http::preferred_media_type;
-/// use volga::http::HeaderMap;
+/// use http::HeaderMap;
+/// use volga_core::preferred_media_type;
 ///
 /// const OFFERS: [&str; 2] = ["application/json", "text/html"];
 ///
@@ -28,7 +30,15 @@ use http::{HeaderMap, header};
 /// ```
 #[must_use]
 pub fn preferred_media_type<'a>(headers: &HeaderMap, offers: &[&'a str]) -> Option<&'a str> {
-    let fields = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    preferred_of(headers.get_all(header::ACCEPT), offers)
+}
+
+/// The same as [`preferred_media_type`], by the values of `Accept`.
+pub(crate) fn preferred_of<'a, 'v>(
+    accept: impl IntoIterator<Item = &'v HeaderValue>,
+    offers: &[&'a str],
+) -> Option<&'a str> {
+    let fields = accept.into_iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<(String, u16)> =
         fields.flat_map(|field| field.split(',')).filter_map(range).collect();
     if ranges.is_empty() {
@@ -57,25 +67,7 @@ fn quality(ranges: &[(String, u16)], offer: &str) -> u16 {
 
 /// A range such as `text/*;q=0.5`, with its quality in thousandths.
 fn range(text: &str) -> Option<(String, u16)> {
-    let mut parts = text.split(';').map(str::trim);
-    let name = parts.next().filter(|name| name.contains('/'))?.to_ascii_lowercase();
-    let quality = parts.find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("q").then(|| thousandths(value.trim()))
-    });
-    Some((name, quality.unwrap_or(1000)))
-}
-
-/// A quality in thousandths: `0` or `1` with at most three decimals (RFC 9110, section 12.4.2).
-fn thousandths(text: &str) -> u16 {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let is_number = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
-    let decimals = format!("{decimals:0<3}").parse().unwrap_or_default();
-    match whole {
-        "0" if is_number => decimals,
-        "1" if is_number && decimals == 0 => 1000,
-        _ => 0,
-    }
+    quality_member(text).filter(|(name, _)| name.contains('/'))
 }
 
 #[cfg(test)]
