@@ -244,8 +244,8 @@ impl Hub {
     /// delivered any more.
     ///
     /// The identity also leaves [presence](Self::presence) at once, without the
-    /// [grace](HubBuilder::presence_grace). Subscriptions that open afterwards join as usual, so end
-    /// the session of the user first.
+    /// [grace](HubBuilder::presence_grace). Subscriptions that open afterwards join as usual, so
+    /// end the session of the user first.
     ///
     /// In a [shared](HubBuilder::build_shared) hub this concerns this node alone.
     /// [`send_close_identity`](Self::send_close_identity) works for every hub.

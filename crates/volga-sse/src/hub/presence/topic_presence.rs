@@ -135,8 +135,8 @@ impl TopicPresence {
         }
     }
 
-    /// Whether the sign-out with this number must still take effect. It does not concern an identity
-    /// that came after it.
+    /// Whether the sign-out with this number must still take effect. It does not concern an
+    /// identity that came after it.
     pub(crate) fn needs_sign_out(&self, identity: &str, number: u64) -> bool {
         self.present.get(identity).is_some_and(|stay| stay.sign_outs < number)
     }
