@@ -395,7 +395,7 @@ impl Step {
     /// Takes the next frames, if those before are written.
     fn take_frames(&mut self, state: &mut State) {
         if self.writing.len() == 0 {
-            self.writing = state.take_frames();
+            state.take_frames(&mut self.writing);
         }
         self.has_news |= state.take_news();
         self.may_read = state.may_read();

@@ -302,10 +302,12 @@ impl State {
         self.unread_bytes < self.max_unread_bytes && self.unsent_bytes() < self.max_unsent_bytes
     }
 
-    /// Takes the frames that wait. Those that were taken before are written.
-    pub(crate) fn take_frames(&mut self) -> OutQueue {
-        self.writing_bytes = self.out.len();
-        std::mem::take(&mut self.out)
+    /// Moves the frames that wait to the connection, whose own queue is empty.
+    pub(crate) fn take_frames(&mut self, writing: &mut OutQueue) {
+        if self.out.len() > 0 {
+            self.writing_bytes = self.out.len();
+            std::mem::swap(&mut self.out, writing);
+        }
     }
 
     /// Records how many bytes of taken frames are left to write.
