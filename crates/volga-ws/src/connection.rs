@@ -35,7 +35,7 @@ pub(crate) struct Connection<IO> {
     step: Step,
     is_flushed: bool,
     timer: Pin<Box<Sleep>>,
-    /// Whether the timer wakes this task.
+    /// Whether the timer wakes this task at the next deadline, or before it.
     is_timer_set: bool,
     times: Times,
     /// How often the connection may still read in this turn. Zero when a read has found nothing.
@@ -184,6 +184,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     /// Closes for this reason, if there is one.
+    #[inline]
     fn begin_close(&mut self, reason: Option<CloseReason>) {
         if let Some(reason) = reason {
             self.close(reason);
@@ -203,6 +204,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         if let Phase::Open = self.phase {
             let deadline = self.times.close_deadline();
             self.phase = Phase::Closing { deadline, reason };
+            self.is_timer_set = false;
         }
     }
 
@@ -251,8 +253,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         }
         if matches!(self.phase, Phase::Open) && !self.step.may_read {
             // A server that does not read sees no pong, so a missing pong proves nothing now.
-            self.times.last_read = self.time();
-            self.times.pinged = None;
+            self.record_read();
             return Poll::Pending;
         }
         let mut space = [MaybeUninit::uninit(); READ_BYTES];
@@ -270,14 +271,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             Err(error) => self.disconnect(&error),
             Ok(()) if buffer.filled().is_empty() => self.finish(SocketEnd::Disconnected),
             Ok(()) => {
-                self.times.last_read = self.time();
-                self.times.pinged = None;
+                self.record_read();
                 if !matches!(self.phase, Phase::Ending { .. }) {
                     self.feed(buffer.filled());
                 }
             }
         }
         Poll::Ready(())
+    }
+
+    fn record_read(&mut self) {
+        self.times.last_read = self.time();
+        if self.times.pinged.take().is_some() {
+            // The next ping may be due before the pong was.
+            self.is_timer_set = false;
+        }
     }
 
     /// Takes bytes from the client.
@@ -304,6 +312,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         self.set_end(end);
         let deadline = self.times.close_deadline();
         self.phase = Phase::Ending { deadline, is_shut: false };
+        self.is_timer_set = false;
     }
 
     /// The socket has ended, and nothing can be written.
@@ -334,6 +343,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         if std::mem::take(&mut self.step.is_active) && self.times.has_idle_timeout() {
             self.times.last_message = self.time();
         }
+        if self.is_timer_set && !self.timer.is_elapsed() && !matches!(self.phase, Phase::Over) {
+            return Poll::Pending;
+        }
         loop {
             let due = match &self.phase {
                 Phase::Open => self.times.next(),
@@ -345,13 +357,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             // fires, this code compares the time with the deadline again.
             if due < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(due);
-                self.is_timer_set = false;
             }
+            self.is_timer_set = self.timer.as_mut().poll(cx).is_pending();
             if self.is_timer_set {
-                return Poll::Pending;
-            }
-            if self.timer.as_mut().poll(cx).is_pending() {
-                self.is_timer_set = true;
                 return Poll::Pending;
             }
             let now = Instant::now();
