@@ -14,9 +14,9 @@ use tungstenite::Error;
 
 use crate::close::{CloseCode, CloseReason, SocketEnd};
 use crate::decoder::{Decoded, Decoder};
-use crate::out_queue::{FrameKind, Frames};
+use crate::out_queue::{FrameKind, OutQueue};
 use crate::settings::WebSocketSettings;
-use crate::shared_state::{SharedState, Step};
+use crate::shared_state::{SharedState, State};
 
 /// The size of the read buffer. It is on the stack, so a quiet socket holds none.
 const READ_BYTES: usize = 8 * 1024;
@@ -32,19 +32,30 @@ pub(crate) struct Connection<IO> {
     decoder: Decoder,
     shared: Arc<SharedState>,
     phase: Phase,
-    /// Frames that were taken from the queue and are not written yet.
-    writing: Frames,
+    step: Step,
     is_flushed: bool,
     timer: Pin<Box<Sleep>>,
-    /// Whether the timer wakes this task.
+    /// Whether the timer wakes this task at the next deadline, or before it.
     is_timer_set: bool,
     times: Times,
-    /// Whether a message was sent or received since the times were last checked.
-    is_active: bool,
-    /// Whether a read of this turn has found nothing.
-    awaits_input: bool,
+    /// How often the connection may still read in this turn. Zero when a read has found nothing.
+    reads_left: usize,
     /// The time of this turn, if it was needed.
     time: Option<Instant>,
+}
+
+/// The part of the shared state that the connection has taken, so that it locks that state rarely.
+#[derive(Default)]
+struct Step {
+    /// Frames that were taken from the queue and are not written yet.
+    writing: OutQueue,
+    may_read: bool,
+    /// Whether a message was sent or received since the times were last checked.
+    is_active: bool,
+    /// Whether the application has something new to act upon in this turn.
+    has_news: bool,
+    /// Whether the connection waits for the client, for the application or for a time.
+    is_waiting: bool,
 }
 
 /// The phase in the life of a socket.
@@ -90,13 +101,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             decoder: Decoder::new(settings),
             shared,
             phase: Phase::Open,
-            writing: Frames::default(),
+            step: Step::default(),
             is_flushed: true,
             timer: Box::pin(sleep(FAR)),
             is_timer_set: false,
             times,
-            is_active: false,
-            awaits_input: false,
+            reads_left: 0,
             time: None,
         }
     }
@@ -117,22 +127,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 
     /// Begins a turn of the task. [`poll`](Self::poll) may be called several times in one turn.
     pub(crate) fn begin_turn(&mut self, cx: &Context<'_>) {
-        let is_same_task = self.shared.lock().begin_turn(cx);
-        self.is_timer_set &= is_same_task;
-        self.awaits_input = false;
+        self.reads_left = READS_PER_TURN;
         self.time = None;
+        let mut state = self.shared.lock();
+        self.is_timer_set &= state.begin_turn(cx);
+        let close = self.step.take(&mut state);
+        drop(state);
+        self.begin_close(close);
     }
 
-    /// Reads, writes and checks the timeouts, as far as that is possible now. Ready when the
+    /// Writes and reads, as far as that is possible before the application acts. Ready when the
     /// connection is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..READS_PER_TURN {
-            let mut step = self.begin_step();
-            if let Some(reason) = step.close.take() {
-                self.close(reason);
-                step = self.begin_step();
-            }
-            match self.poll_write(cx, &mut step) {
+        loop {
+            match self.poll_write(cx) {
                 Poll::Ready(Err(error)) => self.disconnect(&error),
                 Poll::Ready(Ok(())) => self.poll_shut(cx),
                 Poll::Pending => {}
@@ -140,18 +148,49 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             if matches!(self.phase, Phase::Over) {
                 return Poll::Ready(());
             }
-            if self.poll_read(cx, step.may_read).is_pending() {
-                return self.poll_times(cx);
+            self.step.is_waiting = self.poll_read(cx).is_pending();
+            // What the application sends now is written before the next read.
+            let is_its_turn = self.step.has_news && !matches!(self.phase, Phase::Over);
+            if self.step.is_waiting || is_its_turn {
+                return Poll::Pending;
             }
+            self.begin_step();
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 
-    fn begin_step(&mut self) -> Step {
-        let step = self.shared.begin_step(self.writing.len() > 0);
-        self.is_active |= step.is_active;
-        step
+    /// Takes whether the application has something new to act upon in this turn.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.step.has_news)
+    }
+
+    /// Whether only the application can give the connection more to do in this turn.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.step.is_waiting
+    }
+
+    /// Continues the turn after the application has acted. Returns whether there is more to do.
+    pub(crate) fn continue_turn(&mut self) -> bool {
+        let mut state = self.shared.lock();
+        let has_work = state.end_turn() || !self.step.is_waiting;
+        let close = self.step.take(&mut state);
+        drop(state);
+        self.begin_close(close);
+        has_work
+    }
+
+    fn begin_step(&mut self) {
+        let close = self.step.take(&mut self.shared.lock());
+        self.begin_close(close);
+    }
+
+    /// Closes for this reason, if there is one.
+    #[inline]
+    fn begin_close(&mut self, reason: Option<CloseReason>) {
+        if let Some(reason) = reason {
+            self.close(reason);
+            // The close frame is behind all others.
+            self.step.take(&mut self.shared.lock());
+        }
     }
 
     /// The time of this turn.
@@ -165,6 +204,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         if let Phase::Open = self.phase {
             let deadline = self.times.close_deadline();
             self.phase = Phase::Closing { deadline, reason };
+            self.is_timer_set = false;
         }
     }
 
@@ -173,29 +213,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         self.shared.lock().out.push_encoded(&frame);
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, step: &mut Step) -> Poll<io::Result<()>> {
-        if self.writing.len() == 0 {
-            self.writing = std::mem::take(&mut step.frames);
-        }
-        while self.writing.len() > 0 {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.step.writing.len() > 0 {
             let io = Pin::new(&mut self.io);
-            let written = match self.writing.as_one_piece() {
-                Some(piece) => io.poll_write(cx, piece),
-                None => {
-                    let (slices, count) = self.writing.slices();
-                    io.poll_write_vectored(cx, &slices[..count])
-                }
-            };
+            let written = self.step.writing.write_with(|slices| match slices {
+                [slice] => io.poll_write(cx, slice),
+                slices => io.poll_write_vectored(cx, slices),
+            });
             match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.writing.advance(written),
+                written => self.step.writing.advance(written),
             }
             self.is_flushed = false;
-            let (next, may_read) = self.shared.record_written(self.writing.len());
-            step.may_read = may_read;
-            if self.writing.len() == 0 {
-                self.writing = next;
-            }
+            let mut state = self.shared.lock();
+            state.record_written(self.step.writing.len());
+            self.step.take_frames(&mut state);
         }
         if !self.is_flushed {
             ready!(Pin::new(&mut self.io).poll_flush(cx))?;
@@ -215,28 +247,31 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     /// Reads once. Pending if nothing is there, or if nothing should be read.
-    fn poll_read(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<()> {
-        if self.awaits_input {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.reads_left == 0 {
             return Poll::Pending;
         }
-        if matches!(self.phase, Phase::Open) && !may_read {
+        if matches!(self.phase, Phase::Open) && !self.step.may_read {
             // A server that does not read sees no pong, so a missing pong proves nothing now.
-            self.times.last_read = self.time();
-            self.times.pinged = None;
+            self.record_read();
             return Poll::Pending;
         }
         let mut space = [MaybeUninit::uninit(); READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut space);
         let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, &mut buffer) else {
-            self.awaits_input = true;
+            self.reads_left = 0;
             return Poll::Pending;
         };
+        self.reads_left -= 1;
+        if self.reads_left == 0 {
+            // There may be more to read, after the other tasks of this thread.
+            cx.waker().wake_by_ref();
+        }
         match read {
             Err(error) => self.disconnect(&error),
             Ok(()) if buffer.filled().is_empty() => self.finish(SocketEnd::Disconnected),
             Ok(()) => {
-                self.times.last_read = self.time();
-                self.times.pinged = None;
+                self.record_read();
                 if !matches!(self.phase, Phase::Ending { .. }) {
                     self.feed(buffer.filled());
                 }
@@ -245,12 +280,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         Poll::Ready(())
     }
 
+    fn record_read(&mut self) {
+        self.times.last_read = self.time();
+        if self.times.pinged.take().is_some() {
+            // The next ping may be due before the pong was.
+            self.is_timer_set = false;
+        }
+    }
+
     /// Takes bytes from the client.
     fn feed(&mut self, input: &[u8]) {
         let mut state = self.shared.lock();
         let decoded = self.decoder.decode(input, |message| state.receive(message));
         let Decoded { replies, close, error } = decoded;
         state.out.push_encoded(&replies);
+        self.step.has_news |= state.take_news();
         drop(state);
         match (error, close) {
             (None, _) => {}
@@ -268,6 +312,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         self.set_end(end);
         let deadline = self.times.close_deadline();
         self.phase = Phase::Ending { deadline, is_shut: false };
+        self.is_timer_set = false;
     }
 
     /// The socket has ended, and nothing can be written.
@@ -293,10 +338,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         self.shared.lock().set_end(end);
     }
 
-    /// Acts on timeouts that have passed. Ready when the connection is over.
-    fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if std::mem::take(&mut self.is_active) {
+    /// Acts on timeouts that have passed, at the end of a turn. Ready when the connection is over.
+    pub(crate) fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.step.is_active) && self.times.has_idle_timeout() {
             self.times.last_message = self.time();
+        }
+        if self.is_timer_set && !self.timer.is_elapsed() && !matches!(self.phase, Phase::Over) {
+            return Poll::Pending;
         }
         loop {
             let due = match &self.phase {
@@ -309,13 +357,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             // fires, this code compares the time with the deadline again.
             if due < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(due);
-                self.is_timer_set = false;
             }
+            self.is_timer_set = self.timer.as_mut().poll(cx).is_pending();
             if self.is_timer_set {
-                return Poll::Pending;
-            }
-            if self.timer.as_mut().poll(cx).is_pending() {
-                self.is_timer_set = true;
                 return Poll::Pending;
             }
             let now = Instant::now();
@@ -346,7 +390,31 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 }
 
+impl Step {
+    /// Takes what the application has done since it was last asked. Returns the reason with which
+    /// it wants to close, once.
+    fn take(&mut self, state: &mut State) -> Option<CloseReason> {
+        let close = state.begin_step();
+        self.is_active |= state.take_activity();
+        self.take_frames(state);
+        close
+    }
+
+    /// Takes the next frames, if those before are written.
+    fn take_frames(&mut self, state: &mut State) {
+        if self.writing.len() == 0 {
+            state.take_frames(&mut self.writing);
+        }
+        self.has_news |= state.take_news();
+        self.may_read = state.may_read();
+    }
+}
+
 impl Times {
+    fn has_idle_timeout(&self) -> bool {
+        self.idle_timeout != Duration::MAX
+    }
+
     fn close_deadline(&self) -> Instant {
         let now = Instant::now();
         now.checked_add(self.close_timeout).unwrap_or(now + FAR)

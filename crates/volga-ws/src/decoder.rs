@@ -1,6 +1,7 @@
-//! `Decoder`: the frames of a client, read by tungstenite. Pure.
+//! `Decoder`: the frames of a client. Pure.
 //!
-//! A quiet socket holds no state of tungstenite, and no buffer. [`FrameEdges`] follows the frames,
+//! A message that is one frame, and has arrived as a whole, is [taken](take_message) as it is.
+//! tungstenite reads everything else. A quiet socket holds no state of tungstenite, and no buffer. [`FrameEdges`] follows the frames,
 //! and says whether a frame or a message is incomplete. Only then the decoder keeps tungstenite's
 //! state for the next bytes.
 
@@ -14,6 +15,7 @@ use crate::close::CloseReason;
 use crate::frame_edges::FrameEdges;
 use crate::message::{Message, Utf8Bytes};
 use crate::settings::WebSocketSettings;
+use crate::whole_message::take_message;
 
 /// The least and the greatest size of the buffer in which tungstenite collects a frame. A longer
 /// frame makes it grow.
@@ -61,13 +63,20 @@ impl Decoder {
     }
 
     /// Takes bytes from the client, and calls `receive` with each message.
-    pub(crate) fn decode(&mut self, input: &[u8], receive: impl FnMut(Message)) -> Decoded {
+    pub(crate) fn decode(&mut self, mut input: &[u8], mut receive: impl FnMut(Message)) -> Decoded {
         if let Some(unfinished) = &mut self.unfinished {
             let decoded = unfinished.decode(input, receive);
             if unfinished.is_finished {
                 self.unfinished = None;
             }
             return decoded;
+        }
+        let max_payload = self.max_message_bytes.min(self.max_frame_bytes);
+        while let Some(message) = take_message(&mut input, max_payload) {
+            receive(message);
+        }
+        if input.is_empty() {
+            return Decoded::default();
         }
         let mut fresh = self.begin(input.len());
         let decoded = fresh.decode(input, receive);
@@ -263,6 +272,51 @@ mod tests {
             prop_assert_eq!(pongs, pings);
             let sent: Vec<Message> = sent.into_iter().filter_map(|sent| sent.message).collect();
             prop_assert_eq!(received, sent);
+        }
+    }
+
+    /// A frame of a client that may break each rule, and often is whole.
+    fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+        let first =
+            prop_oneof![4 => Just(0x81), 4 => Just(0x82), 1 => Just(0x89), 1 => any::<u8>()];
+        let payload = prop_oneof![
+            4 => "[a-zäß€𝄞]{0,60}".prop_map(String::into_bytes),
+            1 => prop::collection::vec(any::<u8>(), 0..150),
+            1 => (195..205_usize).prop_map(|size| vec![b'x'; size]),
+        ];
+        let fault = prop_oneof![9 => Just(None), 1 => any::<(usize, u8)>().prop_map(Some)];
+        (first, payload, fault).prop_map(|(first, payload, fault)| {
+            let mut frame = frame(first, &payload);
+            if let Some((at, byte)) = fault {
+                // Mostly in the header: the length and the bit of the mask.
+                let at = at % frame.len().min(4);
+                frame[at] = byte;
+            }
+            frame
+        })
+    }
+
+    proptest! {
+        /// Messages that are taken as they are make no difference.
+        #[test]
+        fn everything_is_decoded_as_tungstenite_does(
+            frames in prop::collection::vec(any_frame(), 1..6),
+            cut in prop_oneof![Just(0), 0..300_usize],
+            (max_message, max_frame) in (190..210_usize, 190..210_usize),
+        ) {
+            let mut input = frames.concat();
+            input.truncate(input.len() - cut.min(input.len()));
+            let settings = WebSocketSettings::new()
+                .max_message_bytes(max_message)
+                .max_frame_bytes(max_frame);
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            let mut decoder = Decoder::new(&settings);
+            let mut alone = decoder.begin(input.len());
+            let found = decoder.decode(&input, |message| ours.push(message));
+            let expected = alone.decode(&input, |message| theirs.push(message));
+            prop_assert_eq!(ours, theirs);
+            prop_assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+            prop_assert_eq!(decoder.unfinished.is_none(), alone.is_finished);
         }
     }
 

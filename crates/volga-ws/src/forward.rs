@@ -38,10 +38,11 @@ pub async fn forward(socket: &mut WebSocketSink, subscription: &mut Subscription
             let mut closed = pin!(socket.closed());
             let mut next = pin!(subscription.next());
             poll_fn(|cx| {
-                if closed.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Err(ForwardEnd::SocketClosed));
+                // Sending notices the end of the socket by itself.
+                if let Poll::Ready(delivery) = next.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(delivery));
                 }
-                next.as_mut().poll(cx).map(Ok)
+                closed.as_mut().poll(cx).map(|_| Err(ForwardEnd::SocketClosed))
             })
             .await
         };

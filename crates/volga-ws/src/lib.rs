@@ -63,6 +63,7 @@ mod shared_state;
 #[cfg(feature = "hub")]
 mod shared_texts;
 mod socket;
+mod whole_message;
 
 pub use close::{CloseCode, CloseReason, SocketEnd};
 #[cfg(feature = "hub")]

@@ -105,37 +105,40 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<SocketEnd> {
         let mut this = self.project();
-        this.connection.begin_turn(cx);
         if !*this.is_draining && this.shutdown.poll(cx).is_ready() {
             *this.is_draining = true;
             let reason = CloseReason::new(CloseCode::GOING_AWAY, "the server shuts down");
             this.connection.shared().close(reason);
         }
+        this.connection.begin_turn(cx);
         let mut is_first = true;
         loop {
             if !*this.is_over && this.connection.poll(cx).is_ready() {
                 *this.is_over = true;
                 this.connection.begin_grace();
             }
-            let shared = this.connection.shared();
-            let has_news = shared.lock().take_news();
-            if (is_first || has_news)
+            let has_news = this.connection.take_news();
+            let may_act = is_first || (has_news && !*this.is_handled);
+            is_first = false;
+            if may_act
                 && !*this.is_handled
                 && let Poll::Ready(reason) = this.handler.as_mut().poll(cx)
             {
                 *this.is_handled = true;
-                shared.end_handler(reason.into());
+                this.connection.shared().end_handler(reason.into());
             }
-            is_first = false;
-            let has_work = shared.end_turn();
             if *this.is_over {
+                let shared = this.connection.shared();
                 let is_done = *this.is_handled
                     || shared.has_disappeared()
                     || this.connection.poll_grace(cx).is_ready();
                 let end = || this.connection.shared().end().unwrap_or(SocketEnd::Disconnected);
                 return if is_done { Poll::Ready(end()) } else { Poll::Pending };
             }
-            if !has_work {
+            // If the application has not acted, the connection has done what it can.
+            let may_continue = may_act || !this.connection.is_waiting();
+            let has_work = may_continue && this.connection.continue_turn();
+            if !has_work && this.connection.poll_times(cx).is_pending() {
                 return Poll::Pending;
             }
         }

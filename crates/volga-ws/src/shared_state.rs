@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::close::{CloseReason, SocketEnd};
 use crate::message::Message;
-use crate::out_queue::{FrameKind, Frames, OutQueue};
+use crate::out_queue::{FrameKind, OutQueue};
 use crate::settings::WebSocketSettings;
 
 /// How many bytes an unread message counts in addition to its own, for the memory around it.
@@ -15,13 +15,13 @@ const MESSAGE_OVERHEAD: usize = 64;
 #[derive(Debug)]
 pub(crate) struct SharedState {
     state: Mutex<State>,
-    max_unsent_bytes: usize,
-    max_unread_bytes: usize,
     protocol: Option<String>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    max_unsent_bytes: usize,
+    max_unread_bytes: usize,
     received: VecDeque<Message>,
     unread_bytes: usize,
     /// Frames that the connection has not taken yet.
@@ -51,17 +51,6 @@ pub(crate) struct State {
     connection: Option<Waker>,
 }
 
-/// The state that a connection takes at the start of a step.
-pub(crate) struct Step {
-    /// The reason to close with, once. The frames are then taken in the next step.
-    pub(crate) close: Option<CloseReason>,
-    /// The next frames to write.
-    pub(crate) frames: Frames,
-    /// Whether a message was sent or received since the step before.
-    pub(crate) is_active: bool,
-    pub(crate) may_read: bool,
-}
-
 /// A part of the application that waits.
 #[derive(Debug)]
 enum Waiter {
@@ -72,43 +61,18 @@ enum Waiter {
 
 impl SharedState {
     pub(crate) fn new(settings: &WebSocketSettings, protocol: Option<String>) -> Arc<Self> {
-        let state = State { handles: 1, has_reader: true, ..State::default() };
-        Arc::new(Self {
-            state: Mutex::new(state),
+        let state = State {
             max_unsent_bytes: settings.max_unsent_bytes,
             max_unread_bytes: settings.max_unread_bytes,
-            protocol,
-        })
+            handles: 1,
+            has_reader: true,
+            ..State::default()
+        };
+        Arc::new(Self { state: Mutex::new(state), protocol })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins a step of the connection. `is_writing` says whether it has frames to write already.
-    pub(crate) fn begin_step(&self, is_writing: bool) -> Step {
-        let mut state = self.lock();
-        state.has_request = false;
-        let close = state.begin_close();
-        let takes_frames = !is_writing && close.is_none();
-        let frames = if takes_frames { state.take_frames() } else { Frames::default() };
-        let is_active = std::mem::take(&mut state.is_active);
-        Step { close, frames, is_active, may_read: self.may_read(&state) }
-    }
-
-    /// Records how many bytes of taken frames are left to write. Returns the frames that follow, if
-    /// all are written, and whether the connection may read.
-    pub(crate) fn record_written(&self, left: usize) -> (Frames, bool) {
-        let mut state = self.lock();
-        state.writing_bytes = left;
-        state.wake_senders();
-        let frames = if left == 0 { state.take_frames() } else { Frames::default() };
-        (frames, self.may_read(&state))
-    }
-
-    /// Whether the connection may read more from the client.
-    fn may_read(&self, state: &State) -> bool {
-        state.unread_bytes < self.max_unread_bytes && state.unsent_bytes() < self.max_unsent_bytes
     }
 
     pub(crate) fn protocol(&self) -> Option<&str> {
@@ -134,27 +98,14 @@ impl SharedState {
         }
     }
 
-    /// Notes that the application has had its turn. Returns whether the connection, or another part
-    /// of the application, has work to do in this turn.
-    ///
-    /// If the application has dropped the whole socket, it is closed here, and not when the last
-    /// part is dropped, because a function drops its socket before it returns the reason to close.
-    pub(crate) fn end_turn(&self) -> bool {
-        let mut state = self.lock();
-        if state.handles == 0 {
-            state.close(CloseReason::from(()));
-        }
-        state.has_request || state.has_news
-    }
-
     // Methods for the application.
 
     pub(crate) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let mut state = self.lock();
         if let Some(message) = state.received.pop_front() {
-            let was_full = state.unread_bytes >= self.max_unread_bytes;
+            let was_full = state.unread_bytes >= state.max_unread_bytes;
             state.unread_bytes -= message.len() + MESSAGE_OVERHEAD;
-            if was_full && state.unread_bytes < self.max_unread_bytes {
+            if was_full && state.unread_bytes < state.max_unread_bytes {
                 state.tell_connection(cx);
             }
             return Poll::Ready(Some(message));
@@ -173,7 +124,7 @@ impl SharedState {
         if state.is_over() {
             return Poll::Ready(Err(()));
         }
-        if state.unsent_bytes() < self.max_unsent_bytes {
+        if state.unsent_bytes() < state.max_unsent_bytes {
             return Poll::Ready(Ok(()));
         }
         state.sender = state.waiter(cx);
@@ -201,7 +152,7 @@ impl SharedState {
         if state.is_over() {
             return Poll::Ready(Err(()));
         }
-        if state.unsent_bytes() >= self.max_unsent_bytes {
+        if state.unsent_bytes() >= state.max_unsent_bytes {
             state.sender = state.waiter(cx);
             return Poll::Pending;
         }
@@ -247,7 +198,7 @@ impl SharedState {
         self.lock().handles += 1;
     }
 
-    /// Removes a part of the socket. See [`end_turn`](Self::end_turn).
+    /// Removes a part of the socket. See [`end_turn`](State::end_turn).
     pub(crate) fn remove_handle(&self) {
         let mut state = self.lock();
         state.handles -= 1;
@@ -328,14 +279,51 @@ impl State {
         is_same
     }
 
-    /// Takes the frames that wait. Those that were taken before are written.
-    fn take_frames(&mut self) -> Frames {
-        self.writing_bytes = self.out.len();
-        self.out.take()
+    /// Notes that the application has had its turn. Returns whether the connection, or another part
+    /// of the application, has work to do in this turn.
+    ///
+    /// If the application has dropped the whole socket, it is closed here, and not when the last
+    /// part is dropped, because a function drops its socket before it returns the reason to close.
+    pub(crate) fn end_turn(&mut self) -> bool {
+        if self.handles == 0 {
+            self.close(CloseReason::from(()));
+        }
+        self.has_request || self.has_news
     }
 
+    /// Takes the reason to close with, once. The requests of the application are then known.
+    pub(crate) fn begin_step(&mut self) -> Option<CloseReason> {
+        self.has_request = false;
+        self.begin_close()
+    }
+
+    /// Whether the connection may read more from the client.
+    pub(crate) fn may_read(&self) -> bool {
+        self.unread_bytes < self.max_unread_bytes && self.unsent_bytes() < self.max_unsent_bytes
+    }
+
+    /// Moves the frames that wait to the connection, whose own queue is empty.
+    pub(crate) fn take_frames(&mut self, writing: &mut OutQueue) {
+        if self.out.len() > 0 {
+            self.writing_bytes = self.out.len();
+            std::mem::swap(&mut self.out, writing);
+        }
+    }
+
+    /// Records how many bytes of taken frames are left to write.
+    pub(crate) fn record_written(&mut self, left: usize) {
+        self.writing_bytes = left;
+        self.wake_senders();
+    }
+
+    /// Takes whether the connection has something new for the application in its own task.
     pub(crate) fn take_news(&mut self) -> bool {
         std::mem::take(&mut self.has_news)
+    }
+
+    /// Takes whether a message was sent or received since this was last asked.
+    pub(crate) fn take_activity(&mut self) -> bool {
+        std::mem::take(&mut self.is_active)
     }
 
     /// Wakes a waiting part of the application.

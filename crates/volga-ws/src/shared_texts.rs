@@ -47,28 +47,31 @@ thread_local! {
 
 /// Returns the text of a message. The first reader of the message encodes it.
 pub(crate) fn shared_text(bytes: Bytes, encode: fn(&[u8]) -> Utf8Bytes) -> Utf8Bytes {
-    let known = LOCAL.with_borrow(|local| find(local, &bytes));
-    let shared = known.unwrap_or_else(|| {
-        let shared = look_up(bytes);
-        if shared.bytes.len() > MAX_LOCAL_BYTES {
-            return shared;
-        }
+    let known = LOCAL.with_borrow(|local| find(local, &bytes)?.text.get().cloned());
+    known.unwrap_or_else(|| encode_shared(bytes, encode))
+}
+
+/// Returns the text of a message whose text this thread does not know.
+#[cold]
+fn encode_shared(bytes: Bytes, encode: fn(&[u8]) -> Utf8Bytes) -> Utf8Bytes {
+    let shared = look_up(bytes);
+    let text = shared.text.get_or_init(|| encode(&shared.bytes)).clone();
+    if shared.bytes.len() <= MAX_LOCAL_BYTES {
         LOCAL.with_borrow_mut(|local| {
             if local.len() == REMEMBERED_BY_THREAD {
                 local.pop_front();
             }
-            local.push_back(shared.clone());
+            local.push_back(shared);
         });
-        shared
-    });
-    shared.text.get_or_init(|| encode(&shared.bytes)).clone()
+    }
+    text
 }
 
 /// Finds the message among those of all threads, or adds it.
 fn look_up(bytes: Bytes) -> SharedText {
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = find(&shared.texts, &bytes) {
-        return known;
+        return known.clone();
     }
     shared.bytes += bytes.len();
     let new = SharedText { bytes, text: Arc::default() };
@@ -83,11 +86,11 @@ fn look_up(bytes: Bytes) -> SharedText {
 }
 
 /// The newest messages are at the back.
-fn find(texts: &VecDeque<SharedText>, bytes: &Bytes) -> Option<SharedText> {
+fn find<'a>(texts: &'a VecDeque<SharedText>, bytes: &Bytes) -> Option<&'a SharedText> {
     let is_same = |text: &&SharedText| {
         text.bytes.as_ptr() == bytes.as_ptr() && text.bytes.len() == bytes.len()
     };
-    texts.iter().rev().find(is_same).cloned()
+    texts.iter().rev().find(is_same)
 }
 
 #[cfg(test)]
