@@ -1,9 +1,9 @@
 //! `Decoder`: the frames of a client. Pure.
 //!
 //! A message that is one frame, and has arrived as a whole, is [taken](take_message) as it is.
-//! tungstenite reads everything else. A quiet socket holds no state of tungstenite, and no buffer. [`FrameEdges`] follows the frames,
-//! and says whether a frame or a message is incomplete. Only then the decoder keeps tungstenite's
-//! state for the next bytes.
+//! tungstenite reads everything else. A quiet socket holds no state of tungstenite, and no buffer.
+//! [`FrameEdges`] follows the frames, and says whether a frame or a message is incomplete. Only then
+//! the decoder keeps tungstenite's state for the next bytes.
 
 use std::io::{self, Read, Write};
 
