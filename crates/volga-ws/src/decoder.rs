@@ -2,8 +2,8 @@
 //!
 //! A message that is one frame, and has arrived as a whole, is [taken](take_message) as it is.
 //! tungstenite reads everything else. A quiet socket holds no state of tungstenite, and no buffer.
-//! [`FrameEdges`] follows the frames, and says whether a frame or a message is incomplete. Only then
-//! the decoder keeps tungstenite's state for the next bytes.
+//! [`FrameEdges`] follows the frames, and says whether a frame or a message is incomplete. Only
+//! then the decoder keeps tungstenite's state for the next bytes.
 
 use std::io::{self, Read, Write};
 
