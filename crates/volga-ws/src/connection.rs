@@ -149,7 +149,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 return Poll::Ready(());
             }
             self.step.is_waiting = self.poll_read(cx).is_pending();
-            // What the application sends now is written before the next read.
+            // The application now sends its messages, and they are written before the next read.
             let is_its_turn = self.step.has_news && !matches!(self.phase, Phase::Over);
             if self.step.is_waiting || is_its_turn {
                 return Poll::Pending;

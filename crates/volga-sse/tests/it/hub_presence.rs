@@ -112,6 +112,22 @@ fn a_watch_that_is_not_polled_starts_over_instead_of_growing() {
 
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Updates the picture of who is present by what the watch tells.
+fn follow(picture: &mut BTreeSet<Arc<str>>, watch: &mut PresenceWatch) {
+    for event in told(watch) {
+        let is_new = match event {
+            PresenceEvent::Present(present) => {
+                *picture = present.into_keys().collect();
+                true
+            }
+            PresenceEvent::Joined(identity) => picture.insert(identity),
+            PresenceEvent::Left(identity) => picture.remove(&identity),
+            other => panic!("{other:?}"),
+        };
+        assert!(is_new, "each change is told once");
+    }
+}
+
 /// Everything that a watch tells now.
 fn told(watch: &mut PresenceWatch) -> Vec<PresenceEvent> {
     std::iter::from_fn(|| watch.next().now_or_never()).map(|event| event.expect("open")).collect()
@@ -188,18 +204,7 @@ async fn every_watch_has_the_right_picture_of_many_joins_and_leaves() {
         for (index, watch) in watches.iter_mut().enumerate() {
             if step % (10 * index + 1) == 0 || step == STEPS - 1 {
                 let picture = &mut pictures[index];
-                for event in told(watch) {
-                    let is_new = match event {
-                        PresenceEvent::Present(present) => {
-                            *picture = present.into_keys().collect();
-                            true
-                        }
-                        PresenceEvent::Joined(identity) => picture.insert(identity),
-                        PresenceEvent::Left(identity) => picture.remove(&identity),
-                        other => panic!("{other:?}"),
-                    };
-                    assert!(is_new, "each change is told once");
-                }
+                follow(picture, watch);
                 let expect = hub.presence("room");
                 assert!(picture.iter().eq(expect.keys()), "watch {index} after {step}");
             }
@@ -319,18 +324,7 @@ async fn an_identity_that_signs_out_leaves_at_once_and_one_that_disconnects_has_
                 }
                 assert_eq!(hub.presence(topic), expect, "{topic}");
                 let picture = &mut pictures[index];
-                for event in told(&mut watches[index]) {
-                    let is_new = match event {
-                        PresenceEvent::Present(present) => {
-                            *picture = present.into_keys().collect();
-                            true
-                        }
-                        PresenceEvent::Joined(identity) => picture.insert(identity),
-                        PresenceEvent::Left(identity) => picture.remove(&identity),
-                        other => panic!("{other:?}"),
-                    };
-                    assert!(is_new, "each change is told once");
-                }
+                follow(picture, &mut watches[index]);
                 assert!(picture.iter().eq(expect.keys()), "{topic}: {picture:?}");
             }
         }

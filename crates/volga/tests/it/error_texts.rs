@@ -64,12 +64,12 @@ fn app() -> App {
     app
 }
 
-/// What the client reads.
+/// The texts of an error that the client gets.
 #[derive(Debug, PartialEq)]
 struct Texts {
     status: u16,
     title: String,
-    /// Empty if there is none.
+    /// Empty if the error has no detail.
     detail: String,
 }
 
