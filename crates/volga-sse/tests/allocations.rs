@@ -140,8 +140,8 @@ mod hub {
             publish(&hub);
             let mut all = subscribed(&hub, 1_000, topics);
             // The buffers of the log grow to their size.
-            (0..8).for_each(|_| publish(&hub));
-            all.iter_mut().for_each(|subscription| assert_eq!(drain(subscription), 8));
+            (0..9).for_each(|_| publish(&hub));
+            all.iter_mut().for_each(|subscription| assert_eq!(drain(subscription), 9));
             let info = measure(|| {
                 publish(&hub);
                 all.iter_mut().for_each(|subscription| assert_eq!(drain(subscription), 1));

@@ -20,7 +20,7 @@ use super::backpressure::Backpressure;
 use super::direct::windows::{StreamRef, Windows};
 use super::direct::write_buffer::{DirectWriter, WriteBuffer};
 use super::ready_set::{NOTES, ReadySet, stream_waker};
-use super::send_body::{SendBody, StepOutcome};
+use super::send_body::{OutgoingBody, SendBody, StepOutcome};
 use crate::limits::{FRAMES_AT_ONCE, HELD_PER_TURN};
 
 /// The bodies, and the queue of those that are ready.
@@ -41,6 +41,8 @@ struct LongLivedStream<B> {
     /// The stream ID.
     id: u32,
     is_queued: bool,
+    /// See [`OutgoingBody`].
+    is_cut_at_end: bool,
 }
 
 impl<B> LongLivedStream<B> {
@@ -63,13 +65,14 @@ where
     }
 
     /// Adds a body, which is served in the next turn.
-    pub(super) fn insert(&mut self, send_body: Pin<Box<SendBody<B>>>, windows: &mut Windows) {
+    pub(super) fn insert(&mut self, body: OutgoingBody<B>, windows: &mut Windows) {
+        let OutgoingBody { send_body, is_cut_at_end } = body;
         let entry = self.streams.vacant_entry();
         let waker = stream_waker(entry.key(), &self.ready);
         self.queue.push_back(entry.key());
         let id = send_body.id();
         windows.set_key(id, entry.key());
-        entry.insert(LongLivedStream { send_body, waker, id, is_queued: true });
+        entry.insert(LongLivedStream { send_body, waker, id, is_queued: true, is_cut_at_end });
     }
 
     /// Begins a turn: puts every stream that is ready into the queue.
@@ -121,7 +124,13 @@ where
             stream.is_queued = false;
             let mut cx = Context::from_waker(&stream.waker);
             let direct = DirectWriter { buffer, stream: stream.id };
-            match stream.send_body.as_mut().step(&self.backpressure, Some(direct), &mut cx) {
+            let step = stream.send_body.as_mut().step(
+                &self.backpressure,
+                Some(direct),
+                stream.is_cut_at_end,
+                &mut cx,
+            );
+            match step {
                 Poll::Pending => {}
                 Poll::Ready(StepOutcome::Over) => {
                     ended += 1;

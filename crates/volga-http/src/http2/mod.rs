@@ -440,19 +440,19 @@ where
                     // This calls the body and may drop it. A panic there must not end the other
                     // streams.
                     let started = catch_panic(|| start.send_head());
-                    if let Ok(Some(send_body)) = started {
+                    if let Ok(Some(body)) = started {
                         self.limit_unsent();
-                        self.streams.insert(send_body, &mut self.write_buffer.lock().windows);
+                        self.streams.insert(body, &mut self.write_buffer.lock().windows);
                     }
                     frames += 1;
                     if frames % FRAMES_AT_ONCE == 0 {
                         self.pass_on();
                     }
                 }
-                Ok(TaskOutcome::Failed(send_body)) => {
+                Ok(TaskOutcome::Failed(body)) => {
                     // The next step of this body is the reset.
                     self.pass_on();
-                    self.streams.insert(send_body, &mut self.write_buffer.lock().windows);
+                    self.streams.insert(body, &mut self.write_buffer.lock().windows);
                 }
                 Ok(TaskOutcome::Nothing) | Err(_) => {}
             }

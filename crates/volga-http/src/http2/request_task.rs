@@ -16,7 +16,7 @@ use pin_project_lite::pin_project;
 
 use super::backpressure::Backpressure;
 use super::h2_tunnel::{H2Tunnel, TunnelInput};
-use super::send_body::{SendBody, StepOutcome};
+use super::send_body::{OutgoingBody, SendBody, StepOutcome};
 use crate::drain::handle::Drain;
 use crate::exchange::cut_at_end::CutAtEnd;
 use crate::exchange::date::date;
@@ -32,7 +32,7 @@ pub(super) enum TaskOutcome<B> {
     /// A long-lived response. Its head is not sent yet: `h2` would hold the heads of many requests
     /// at once, and keep that memory.
     LongLived(Box<ResponseStart<B>>),
-    Failed(Pin<Box<SendBody<B>>>),
+    Failed(OutgoingBody<B>),
 }
 
 /// A response that is about to begin.
@@ -66,8 +66,8 @@ pin_project! {
         // holds what belongs to the request until the tunnel ends.
         Tunnel { running: TunnelFuture, input: Arc<TunnelInput>, body: B },
         Body {
-            // In a box, since it may move to the connection's task.
-            send_body: Option<Pin<Box<SendBody<B>>>>,
+            // Taken when it moves to the connection's task.
+            body: Option<OutgoingBody<B>>,
             backpressure: Arc<Backpressure>,
         },
     }
@@ -121,17 +121,19 @@ where
                     if is_long_lived {
                         return Poll::Ready(TaskOutcome::LongLived(Box::new(start)));
                     }
-                    let Some(send_body) = start.send_head() else {
+                    let Some(body) = start.send_head() else {
                         return Poll::Ready(TaskOutcome::Nothing);
                     };
-                    self.set(Self::Body { send_body: Some(send_body), backpressure });
+                    self.set(Self::Body { body: Some(body), backpressure });
                 }
                 RequestTaskProj::Tunnel { running, input, body: _ } => {
                     input.take_arrived(cx);
                     return running.as_mut().poll(cx).map(|()| TaskOutcome::Nothing);
                 }
-                RequestTaskProj::Body { send_body: rest, backpressure } => {
-                    let Some(send_body) = rest else { return Poll::Ready(TaskOutcome::Nothing) };
+                RequestTaskProj::Body { body, backpressure } => {
+                    let Some(OutgoingBody { send_body, is_cut_at_end }) = body else {
+                        return Poll::Ready(TaskOutcome::Nothing);
+                    };
                     // `h2` wakes the task that waits for a reset also when the stream gets room,
                     // even from within the call that asks for room. So no waker waits during the
                     // step: otherwise every step would be followed by one that does nothing.
@@ -140,14 +142,16 @@ where
                     if is_reset {
                         return Poll::Ready(TaskOutcome::Nothing);
                     }
-                    let Poll::Ready(step) = send_body.as_mut().step(backpressure, None, cx) else {
+                    let Poll::Ready(step) =
+                        send_body.as_mut().step(backpressure, None, *is_cut_at_end, cx)
+                    else {
                         return send_body.as_mut().poll_reset(cx).map(|()| TaskOutcome::Nothing);
                     };
                     match step {
                         StepOutcome::Over => return Poll::Ready(TaskOutcome::Nothing),
                         StepOutcome::Failed => {
                             return Poll::Ready(
-                                rest.take().map_or(TaskOutcome::Nothing, TaskOutcome::Failed),
+                                body.take().map_or(TaskOutcome::Nothing, TaskOutcome::Failed),
                             );
                         }
                         StepOutcome::Sent | StepOutcome::Held(_) => {
@@ -234,7 +238,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Sends the head. `None` if nothing follows it.
-    pub(super) fn send_head(mut self) -> Option<Pin<Box<SendBody<B>>>> {
+    pub(super) fn send_head(mut self) -> Option<OutgoingBody<B>> {
         let (mut head, body) = self.response.into_parts();
         if head.status.is_informational() {
             // A status of 1xx only announces a response, and the service has no other.
@@ -252,7 +256,10 @@ where
         set_length(&mut head.headers, (&self.method, head.status), length);
         let is_over = is_empty || is_without_content(&self.method, head.status);
         match self.respond.send_response(Response::from_parts(head, ()), is_over) {
-            Ok(stream) => (!is_over).then(|| Box::pin(SendBody::new(stream, body, is_cut_at_end))),
+            Ok(stream) => (!is_over).then(|| {
+                let send_body = Box::pin(SendBody::new(stream, body));
+                OutgoingBody { send_body, is_cut_at_end }
+            }),
             Err(_) => {
                 self.respond.send_reset(Reason::INTERNAL_ERROR);
                 None

@@ -17,7 +17,7 @@ pub(crate) mod tree;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::hub::patterns::pattern_set::{KnownPatterns, PatternSet};
+use crate::hub::patterns::pattern_set::PatternSet;
 use crate::hub::patterns::shared_pattern::{PatternMembership, SharedPattern};
 use crate::hub::patterns::tree::PatternTree;
 use crate::hub::sync::{AtomicU64, Ordering, RwLock, read, write};
@@ -41,6 +41,7 @@ pub(crate) struct Patterns {
 struct PatternIndex {
     tree: PatternTree<Arc<SharedPattern>>,
     next_id: u32,
+    last_set_id: u64,
     /// The sets that topics have, by the IDs of their patterns.
     sets: HashMap<Box<[u32]>, Arc<PatternSet>>,
 }
@@ -60,28 +61,22 @@ impl Patterns {
         if version == 0 {
             return None;
         }
-        let known = read(&topic.patterns);
-        if known.version == version {
-            return known.set.clone();
-        }
-        drop(known);
-        let set = self.find(&topic.name);
-        *write(&topic.patterns) = KnownPatterns { version, set: set.clone() };
-        set
+        topic.patterns.at(version, Option::clone).unwrap_or_else(|| {
+            let set = self.find(&topic.name);
+            topic.patterns.set(version, set.clone());
+            set
+        })
     }
 
-    /// Whether one of the patterns with these IDs, which are sorted, matches a topic.
-    pub(crate) fn matches_any(&self, topic: &Topic, ids: &[u32]) -> bool {
-        let has_any = |set: &Option<Arc<PatternSet>>| {
-            set.as_ref().is_some_and(|patterns| patterns.has_any(ids))
+    /// The ID of the set of all patterns that match a topic, if one of these IDs, which are sorted,
+    /// is the ID of one of them.
+    pub(crate) fn set_with_any(&self, topic: &Topic, ids: &[u32]) -> Option<u64> {
+        let id_with_any = |set: &Option<Arc<PatternSet>>| {
+            set.as_ref().filter(|patterns| patterns.has_any(ids)).map(|patterns| patterns.id)
         };
         let version = self.version.load(Ordering::Acquire);
-        let known = read(&topic.patterns);
-        if known.version == version {
-            return has_any(&known.set);
-        }
-        drop(known);
-        has_any(&self.of(topic))
+        let known = topic.patterns.at(version, id_with_any);
+        known.unwrap_or_else(|| id_with_any(&self.of(topic)))
     }
 
     fn find(&self, name: &str) -> Option<Arc<PatternSet>> {
@@ -97,8 +92,9 @@ impl Patterns {
             return Some(Arc::clone(set));
         }
         drop(index);
-        let set = Arc::new(PatternSet::new(patterns));
         let mut index = write(&self.index);
+        index.last_set_id += 1;
+        let set = Arc::new(PatternSet::new(index.last_set_id, patterns));
         if index.sets.len() < MAX_SHARED_SETS {
             index.sets.insert(ids, Arc::clone(&set));
         }

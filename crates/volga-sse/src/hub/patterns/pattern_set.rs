@@ -3,28 +3,72 @@
 use std::sync::Arc;
 
 use crate::hub::patterns::shared_pattern::SharedPattern;
+use crate::hub::sync::{AtomicU64, Ordering, RwLock, read, write};
 use crate::hub::topic::wait_list::WaitList;
 
 /// The patterns that match a topic.
 #[derive(Debug)]
 pub(crate) struct PatternSet {
+    /// No other set of the hub ever has this ID. It is not zero.
+    pub(crate) id: u64,
     /// Sorted by ID.
     patterns: Box<[Arc<SharedPattern>]>,
     mask: u64,
 }
 
+/// The patterns that match a topic, as far as they are known.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct KnownPatterns {
+    /// The ID of the set, or zero without one. It can be read without the lock.
+    set_id: AtomicU64,
+    versioned: RwLock<VersionedSet>,
+}
+
 /// The patterns that match a topic, as of some version.
 #[derive(Debug, Default)]
-pub(crate) struct KnownPatterns {
-    pub(crate) version: u64,
-    pub(crate) set: Option<Arc<PatternSet>>,
+struct VersionedSet {
+    version: u64,
+    set: Option<Arc<PatternSet>>,
+}
+
+impl Default for KnownPatterns {
+    fn default() -> Self {
+        Self { set_id: AtomicU64::new(0), versioned: RwLock::default() }
+    }
+}
+
+impl KnownPatterns {
+    /// Passes the patterns of a version to a function. `None` if these are not known.
+    pub(crate) fn at<T>(
+        &self,
+        version: u64,
+        map: impl FnOnce(&Option<Arc<PatternSet>>) -> T,
+    ) -> Option<T> {
+        let known = read(&self.versioned);
+        (known.version == version).then(|| map(&known.set))
+    }
+
+    pub(crate) fn set(&self, version: u64, set: Option<Arc<PatternSet>>) {
+        let mut known = write(&self.versioned);
+        self.set_id.store(set.as_ref().map_or(0, |set| set.id), Ordering::Relaxed);
+        *known = VersionedSet { version, set };
+    }
+
+    /// The ID of a set of patterns that match the topic. Zero if none is known.
+    ///
+    /// It may be the set of an earlier version. All of its patterns match the topic, but it may
+    /// lack newer ones.
+    pub(crate) fn set_id(&self) -> u64 {
+        self.set_id.load(Ordering::Relaxed)
+    }
 }
 
 impl PatternSet {
     /// The patterns must be sorted by ID.
-    pub(crate) fn new(patterns: Vec<Arc<SharedPattern>>) -> Self {
+    pub(crate) fn new(id: u64, patterns: Vec<Arc<SharedPattern>>) -> Self {
         let mask = patterns.iter().fold(0, |mask, pattern| mask | pattern.bit());
-        Self { patterns: patterns.into(), mask }
+        Self { id, patterns: patterns.into(), mask }
     }
 
     /// The bits of the patterns. Some patterns share a bit.

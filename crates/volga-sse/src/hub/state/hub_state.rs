@@ -437,8 +437,15 @@ impl HubState {
 
     /// Finds the topics of messages after one number and up to another, of which some have one of
     /// the bits of the mask. `None` if not all of these messages are remembered.
-    pub(crate) fn find_recent(&self, after: u64, through: u64, mask: u64) -> Option<RecentMatches> {
-        read(&self.recent).find(after, through, mask)
+    /// `max` is the number of messages to return at most.
+    pub(crate) fn find_recent(
+        &self,
+        after: u64,
+        through: u64,
+        mask: u64,
+        max: usize,
+    ) -> Option<RecentMatches> {
+        read(&self.recent).find(after, through, mask, max)
     }
 
     /// The first number that is remembered.

@@ -13,8 +13,6 @@ use crate::hub::topic::Topic;
 pub(crate) const MAX_RECENT_MESSAGES: usize = if cfg!(test) { 256 } else { 128 * 1024 };
 /// How many messages one step looks at.
 const MESSAGES_PER_STEP: usize = 4_096;
-/// How many messages one step returns at most.
-const MAX_FOUND_PER_STEP: usize = 128;
 /// While topics are removed, each new message checks for this many others whether their topics are
 /// among them.
 const CHECKS_PER_MESSAGE: usize = 4;
@@ -110,8 +108,15 @@ impl RecentMessages {
     /// Finds messages after one number and up to another whose topics or patterns have one of these
     /// bits. `None` if not all of these messages are remembered.
     ///
-    /// One step handles a bounded number of messages.
-    pub(crate) fn find(&self, after: u64, through: u64, mask: u64) -> Option<RecentMatches> {
+    /// One step looks at a bounded number of messages, and returns at most `max` of them, which is
+    /// at least one.
+    pub(crate) fn find(
+        &self,
+        after: u64,
+        through: u64,
+        mask: u64,
+        max: usize,
+    ) -> Option<RecentMatches> {
         let first = after + 1;
         if first < self.first || through >= self.end() {
             return None;
@@ -120,6 +125,8 @@ impl RecentMessages {
         let mut found = RecentMatches { first: None, more: Vec::new(), through: last };
         let start = (first - self.first) as usize;
         let end = (last + 1 - self.first) as usize;
+        let next = self.messages.range(start..end).take(max);
+        next.filter_map(|message| message.topic.as_ref()).for_each(Topic::preload);
         for (number, message) in (first..).zip(self.messages.range(start..end)) {
             if message.mask & mask == 0 {
                 continue;
@@ -131,9 +138,14 @@ impl RecentMessages {
             let message = (number, Arc::clone(topic));
             match &mut found.first {
                 None => found.first = Some(message),
-                Some(_) => found.more.push(message),
+                Some(_) => {
+                    if found.more.is_empty() {
+                        found.more.reserve_exact(max - 1);
+                    }
+                    found.more.push(message);
+                }
             }
-            if found.more.len() == MAX_FOUND_PER_STEP {
+            if found.len() == max {
                 found.through = number;
                 break;
             }
@@ -143,6 +155,10 @@ impl RecentMessages {
 }
 
 impl RecentMatches {
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
     /// The numbers and topics of the messages, in order.
     pub(crate) fn messages(&self) -> impl Iterator<Item = &(u64, Arc<Topic>)> {
         self.first.iter().chain(&self.more)
@@ -168,6 +184,7 @@ mod tests {
             steps in vec((0..100_u8, 0..100_usize, 0..100_u8), 0..3 * MAX_RECENT_MESSAGES),
             ends in (0..800_u64, 0..800_u64),
             mask: u64,
+            max in 1..100_usize,
             removes: bool,
         ) {
             let topic = |id| Arc::new(Topic::new(id, 0, "a".into(), 0, None));
@@ -194,11 +211,12 @@ mod tests {
             let is_known = after + 1 >= first && through <= number && !has_removed;
             let (mut found, mut at) = (Vec::new(), after);
             while at < through {
-                let Some(step) = recent.find(at, through, mask) else {
+                let Some(step) = recent.find(at, through, mask, max) else {
                     prop_assert!(!is_known);
                     break;
                 };
                 prop_assert!(at < step.through && step.through <= through);
+                prop_assert!(step.messages().count() <= max);
                 at = step.through;
                 found.extend(step.messages().map(|(number, topic)| (*number, topic.id)));
             }

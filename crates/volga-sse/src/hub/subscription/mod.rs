@@ -308,7 +308,7 @@ impl Subscription {
             }
             SubscribedTopics::One(_) => {}
             SubscribedTopics::Several(set) => {
-                set.forget_queued();
+                set.shrink();
                 set.sleep(visits);
             }
         }

@@ -266,8 +266,9 @@ impl TopicSet {
     ) -> bool {
         let mut at = scan.after;
         let now = (at < self.opened_after()).then(|| hub.clock.now());
-        while at < scan.through {
-            let Some(found) = hub.find_recent(at, scan.through, self.mask_after(at)) else {
+        while at < scan.through && (!batch.is_full() || looks_ahead(scan, reported)) {
+            let room = if batch.is_full() { MAX_MESSAGES } else { batch.room() };
+            let Some(found) = hub.find_recent(at, scan.through, self.mask_after(at), room) else {
                 let has_messages = batch.first_number().is_some();
                 if has_messages {
                     scan.through = at;
@@ -279,11 +280,13 @@ impl TopicSet {
                 if batch.is_full() && !looks_ahead(scan, reported) {
                     return true;
                 }
-                if !self.has(&topic, hub) {
+                if !self.has_found(&topic, hub) {
                     continue;
                 }
                 // A client that resumes does not get messages that are too old.
-                if let Some(now) = now {
+                if let Some(now) = now
+                    && topic.has_expired(number, now, &hub.settings.bounds)
+                {
                     topic.expire(now, &hub.settings.bounds);
                 }
                 let (index, mut is_queued) = (self.index_for(&topic), false);
@@ -343,7 +346,8 @@ impl TopicSet {
         }
         let (mut at, horizon) = (cursor, hub.horizon());
         while self.has_patterns() && at < horizon {
-            let Some(found) = hub.find_recent(at, horizon, self.mask_after(at)) else {
+            let mask = self.mask_after(at);
+            let Some(found) = hub.find_recent(at, horizon, mask, MAX_MESSAGES) else {
                 let mut is_behind = false;
                 self.walk(hub, |topic| is_behind |= topic.is_ahead_by(max, cursor));
                 return is_behind;

@@ -31,6 +31,8 @@ pub(crate) struct TopicSet {
     /// The messages after `mask_since` that it gets have one of these bits.
     mask: u64,
     mask_since: u64,
+    /// The ID of a set of patterns that has one of its own. Zero if none is known.
+    matching_set: u64,
     pub(super) backlog: Option<Backlog>,
     /// The topics of queued messages that it does not name. Their indexes follow those of the named
     /// topics.
@@ -55,6 +57,7 @@ impl TopicSet {
             mask_since: since.max().unwrap_or(0),
             named: named.into(),
             patterns: patterns.into(),
+            matching_set: 0,
             backlog: None,
             unnamed: Vec::new(),
             opened_after: last,
@@ -113,11 +116,12 @@ impl TopicSet {
 
     /// Forgets the topics of the messages that were queued. No message is queued any more.
     pub(super) fn forget_queued(&mut self) {
-        if self.unnamed.is_empty() {
-            return;
-        }
         self.unnamed.clear();
-        // A subscription that waits must not keep the memory of its last burst.
+    }
+
+    /// Frees the memory of the last burst, because the subscription waits now.
+    pub(super) fn shrink(&mut self) {
+        self.unnamed.clear();
         self.unnamed.shrink_to(1);
     }
 
@@ -130,8 +134,30 @@ impl TopicSet {
         self.names(topic) || self.matches(topic, hub)
     }
 
+    /// The same for the topic of a message that was found. It is quicker if the topic has the same
+    /// patterns as the one before, as most topics of a reader by pattern do.
+    pub(super) fn has_found(&mut self, topic: &Topic, hub: &HubState) -> bool {
+        let set_id = topic.patterns.set_id();
+        if set_id != 0 && set_id == self.matching_set {
+            return true;
+        }
+        if let Some(set_id) = self.matching_set(topic, hub) {
+            self.matching_set = set_id;
+            return true;
+        }
+        self.names(topic)
+    }
+
     pub(crate) fn matches(&self, topic: &Topic, hub: &HubState) -> bool {
-        self.has_patterns() && hub.patterns.matches_any(topic, &self.pattern_ids)
+        self.matching_set(topic, hub).is_some()
+    }
+
+    /// The ID of the set of patterns that match a topic, if one of its own is among them.
+    fn matching_set(&self, topic: &Topic, hub: &HubState) -> Option<u64> {
+        if !self.has_patterns() {
+            return None;
+        }
+        hub.patterns.set_with_any(topic, &self.pattern_ids)
     }
 
     /// Visits all of its topics that exist. No lock is held meanwhile.

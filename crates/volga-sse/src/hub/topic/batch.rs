@@ -81,6 +81,11 @@ impl Batch {
         self.more.last().or(self.first.as_ref()).map(|last| last.number)
     }
 
+    /// How many messages there may be room for.
+    pub(crate) fn room(&self) -> usize {
+        self.max - usize::from(self.first.is_some()) - self.more.len()
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.first.is_some() && (self.more.len() + 1 >= self.max || self.bytes >= MAX_BYTES)
     }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use crate::hub::clock::Moment;
 use crate::hub::settings::LogBounds;
 
-/// How many entries are searched one by one from the end, before a binary search. Most subscribers
-/// are there.
+/// How many entries before the last one are searched one by one, before a binary search. Most
+/// subscribers are there.
 const LINEAR_SEARCH_ENTRIES: usize = 4;
 
 /// A message in the log.
@@ -27,25 +27,31 @@ pub(crate) struct LogEntry {
 
 /// Messages in the order of their numbers. Numbers grow but are not consecutive, because all topics
 /// of the hub share them.
+#[repr(C)]
 #[derive(Debug, Default)]
 pub(crate) struct TopicLog {
-    entries: VecDeque<LogEntry>,
+    /// Most readers look for this one. So it lies beside the rest of its topic, and a topic with a
+    /// single message needs no other memory.
+    last: Option<LogEntry>,
     dropped: u64,
     /// The greatest number of a message of the topic that never came, or zero. The log may hold
     /// messages before it.
     lost: u64,
     appended: u64,
+    /// All entries but the last one.
+    earlier: VecDeque<LogEntry>,
 }
 
 impl TopicLog {
     /// Appends a message, and drops messages that exceed the bounds. The newest message always
     /// stays.
     pub(crate) fn append(&mut self, number: u64, bytes: Bytes, now: Moment, bounds: &LogBounds) {
-        let end = self.entries.back().map_or(0, |entry| entry.end) + bytes.len() as u64;
-        self.entries.push_back(LogEntry { number, bytes, at: now, end });
+        let end = self.last.as_ref().map_or(0, |entry| entry.end) + bytes.len() as u64;
+        let entry = LogEntry { number, bytes, at: now, end };
+        self.earlier.extend(self.last.replace(entry));
         self.appended += 1;
-        while self.entries.len() > 1
-            && (self.entries.len() > bounds.messages || self.bytes() > bounds.bytes as u64)
+        while !self.earlier.is_empty()
+            && (self.len() > bounds.messages || self.bytes() > bounds.bytes as u64)
         {
             self.drop_first();
         }
@@ -54,36 +60,43 @@ impl TopicLog {
 
     /// Drops messages that are too old.
     pub(crate) fn expire(&mut self, now: Moment, bounds: &LogBounds) {
-        while self.entries.front().is_some_and(|entry| entry.at.age(now) > bounds.age) {
+        while self.first().is_some_and(|entry| entry.at.age(now) > bounds.age) {
             self.drop_first();
         }
-        if self.entries.is_empty() && self.entries.capacity() > 0 {
+        if self.last.is_none() && self.earlier.capacity() > 0 {
             // The topic has been silent for the whole age that messages may have, so its memory is
             // freed.
-            self.entries = VecDeque::new();
+            self.earlier = VecDeque::new();
         }
     }
 
     /// Takes all messages out. The log records them as dropped, and everything up to a number.
     pub(crate) fn take(&mut self, through: u64) -> VecDeque<LogEntry> {
         self.dropped = self.last_number().max(through);
-        std::mem::take(&mut self.entries)
+        let mut taken = std::mem::take(&mut self.earlier);
+        taken.extend(self.last.take());
+        taken
     }
 
     /// Whether there are messages that have not expired.
     pub(crate) fn has_messages_at(&self, now: Moment, bounds: &LogBounds) -> bool {
-        self.entries.back().is_some_and(|entry| entry.at.age(now) <= bounds.age)
+        self.last.as_ref().is_some_and(|entry| entry.at.age(now) <= bounds.age)
+    }
+
+    /// Whether it holds a message with this number that is too old.
+    pub(crate) fn has_expired(&self, number: u64, now: Moment, bounds: &LogBounds) -> bool {
+        self.find(number).is_some_and(|entry| entry.at.age(now) > bounds.age)
     }
 
     /// When the first and the last message expire, or `None` without messages.
     pub(crate) fn expiries(&self, bounds: &LogBounds) -> Option<(Moment, Moment)> {
         let expiry = |entry: &LogEntry| entry.at.after(bounds.age).next();
-        Some((expiry(self.entries.front()?), expiry(self.entries.back()?)))
+        Some((expiry(self.first()?), expiry(self.last.as_ref()?)))
     }
 
     /// The number of the last message that was appended or lost, or zero.
     pub(crate) fn last_number(&self) -> u64 {
-        self.entries.back().map_or(self.dropped, |entry| entry.number).max(self.lost)
+        self.last.as_ref().map_or(self.dropped, |entry| entry.number).max(self.lost)
     }
 
     /// Records that the message with this number never came.
@@ -97,17 +110,25 @@ impl TopicLog {
         let mut first = (self.dropped.max(self.lost) > kept).then_some(kept + 1);
         self.dropped = self.dropped.min(kept);
         self.lost = self.lost.min(kept);
-        while self.entries.back().is_some_and(|entry| entry.number > kept) {
-            let entry = self.entries.pop_back();
-            first = first.filter(|first| *first == kept + 1).or(entry.map(|entry| entry.number));
+        while let Some(entry) = self.last.take_if(|entry| entry.number > kept) {
+            self.last = self.earlier.pop_back();
+            first = first.filter(|first| *first == kept + 1).or(Some(entry.number));
         }
         first
     }
 
     fn drop_first(&mut self) {
-        if let Some(entry) = self.entries.pop_front() {
+        if let Some(entry) = self.earlier.pop_front().or_else(|| self.last.take()) {
             self.dropped = entry.number;
         }
+    }
+
+    fn first(&self) -> Option<&LogEntry> {
+        self.earlier.front().or(self.last.as_ref())
+    }
+
+    fn get(&self, index: usize) -> Option<&LogEntry> {
+        if index == self.earlier.len() { self.last.as_ref() } else { self.earlier.get(index) }
     }
 
     /// The greatest number that was dropped, or zero. A subscription whose cursor is before it has
@@ -129,39 +150,47 @@ impl TopicLog {
 
     /// The entries with numbers greater than this, in order.
     pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &LogEntry> + Clone {
-        self.entries.range(self.index_after(number)..)
+        let index = self.index_after(number);
+        let last = self.last.as_ref().filter(|_| index < self.len());
+        self.earlier.range(index.min(self.earlier.len())..).chain(last)
     }
 
     /// The number of the last entry up to this number, or the last number that was dropped.
     pub(crate) fn last_through(&self, number: u64) -> u64 {
-        let before = self.index_after(number).checked_sub(1);
-        before.map_or(self.dropped, |index| self.entries[index].number)
+        let before = self.index_after(number).checked_sub(1).and_then(|index| self.get(index));
+        before.map_or(self.dropped, |entry| entry.number)
     }
 
     /// The entry with this number.
     pub(crate) fn find(&self, number: u64) -> Option<&LogEntry> {
+        if let Some(last) = &self.last
+            && last.number == number
+        {
+            return Some(last);
+        }
         self.after(number.checked_sub(1)?).next().filter(|entry| entry.number == number)
     }
 
     /// How many messages and bytes come after this number.
     pub(crate) fn behind(&self, number: u64) -> (usize, u64) {
         let index = self.index_after(number);
-        let bytes = match (self.entries.get(index), self.entries.back()) {
-            (Some(first), Some(last)) => last.end - first.end + first.bytes.len() as u64,
-            _ => 0,
-        };
-        (self.entries.len() - index, bytes)
+        (self.len() - index, self.bytes_from(self.get(index)))
     }
 
     /// The number after which the last `count` messages come.
     pub(crate) fn before_last(&self, count: usize) -> u64 {
-        let first = self.entries.len().saturating_sub(count);
-        first.checked_sub(1).map_or(self.dropped, |index| self.entries[index].number)
+        let before = self.len().saturating_sub(count).checked_sub(1);
+        before.and_then(|index| self.get(index)).map_or(self.dropped, |entry| entry.number)
     }
 
     /// How many bytes the log holds.
     pub(crate) fn bytes(&self) -> u64 {
-        match (self.entries.front(), self.entries.back()) {
+        self.bytes_from(self.first())
+    }
+
+    /// How many bytes this entry and those after it have.
+    fn bytes_from(&self, first: Option<&LogEntry>) -> u64 {
+        match (first, &self.last) {
             (Some(first), Some(last)) => last.end - first.end + first.bytes.len() as u64,
             _ => 0,
         }
@@ -174,17 +203,20 @@ impl TopicLog {
 
     /// How many messages the log holds.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.earlier.len() + usize::from(self.last.is_some())
     }
 
     fn index_after(&self, number: u64) -> usize {
-        let len = self.entries.len();
+        if self.last.as_ref().is_none_or(|last| last.number <= number) {
+            return self.len();
+        }
+        let len = self.earlier.len();
         for near in 0..LINEAR_SEARCH_ENTRIES.min(len) {
-            if self.entries[len - 1 - near].number <= number {
+            if self.earlier[len - 1 - near].number <= number {
                 return len - near;
             }
         }
-        self.entries.partition_point(|entry| entry.number <= number)
+        self.earlier.partition_point(|entry| entry.number <= number)
     }
 }
 
@@ -259,6 +291,10 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(log.dropped(), naive.dropped);
+                for &(number, _, at) in &naive.entries {
+                    prop_assert_eq!(log.has_expired(number, Moment(now), &bounds), now - at > age);
+                }
+                prop_assert!(!log.has_expired(number + 1, Moment(now), &bounds));
                 let is_young = |entry: &(u64, usize, u64)| now - entry.2 <= age;
                 let has_young = naive.entries.iter().any(is_young);
                 prop_assert_eq!(log.has_messages_at(Moment(now), &bounds), has_young);
