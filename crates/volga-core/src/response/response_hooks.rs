@@ -1,48 +1,34 @@
 //! `ResponseHooks`: functions that change the head of the response to one request.
 
 use std::fmt;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::response::into_response::HttpResponse;
 
 /// A function that changes the head of a response.
 pub(crate) type ResponseHook = Box<dyn FnOnce(&mut HttpResponse) + Send>;
 
-/// The functions that change the head of the response to one request. A request without any
-/// allocates nothing for them.
-#[derive(Default)]
-pub(crate) struct ResponseHooks(OnceLock<Option<Box<HookList>>>);
-
-/// The functions, until they have run.
-type HookList = Mutex<Option<Vec<ResponseHook>>>;
+/// The functions that change the head of the response to one request, in the order in which they
+/// were added. `None` once the head is finished. A request without any allocates nothing for them.
+pub(crate) struct ResponseHooks(Mutex<Option<Vec<ResponseHook>>>);
 
 impl ResponseHooks {
     /// Adds a function. Returns false, and drops the function, if the head is finished.
     pub(crate) fn add(&self, hook: ResponseHook) -> bool {
-        let list = self.0.get_or_init(|| Some(Box::new(Mutex::new(Some(Vec::new())))));
-        let Some(list) = list else { return false };
-        match &mut *list.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(hooks) => {
-                hooks.push(hook);
-                true
-            }
-            None => false,
-        }
+        let mut hooks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hooks.as_mut().map(|hooks| hooks.push(hook)).is_some()
     }
 
     /// Returns the functions, in the order in which they were added. None can be added afterwards.
     #[inline]
     pub(crate) fn finish(&self) -> Vec<ResponseHook> {
-        // For most requests no function was added, and this says that none will be.
-        if self.0.set(None).is_ok() { Vec::new() } else { self.take() }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
+}
 
-    #[cold]
-    fn take(&self) -> Vec<ResponseHook> {
-        let list = self.0.get().and_then(Option::as_ref);
-        let taken =
-            list.and_then(|list| list.lock().unwrap_or_else(PoisonError::into_inner).take());
-        taken.unwrap_or_default()
+impl Default for ResponseHooks {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
     }
 }
 
