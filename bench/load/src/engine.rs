@@ -97,11 +97,16 @@ impl Engine {
         self.start_node_with(&[], self.seat)
     }
 
+    /// Starts a node that may use every core, as the engine may.
+    pub(crate) fn start_node_on_any_core(&self) -> Result<Server, Failure> {
+        self.start_node_with(&[], Seat { core: None, ..self.seat })
+    }
+
     /// Starts a node on the core of the load. It runs only while no other program wants that core.
     pub(crate) fn start_node_in_the_background(&self) -> Result<Server, Failure> {
         // The laboratory has bound itself to this core.
         let (core, _) = launch::cores().map_err(std::io::Error::from)?;
-        self.start_node_with(BACKGROUND, Seat { core, ..self.seat })
+        self.start_node_with(BACKGROUND, Seat { core: Some(core), ..self.seat })
     }
 
     fn start_node_with(&self, prefix: &[&str], seat: Seat) -> Result<Server, Failure> {

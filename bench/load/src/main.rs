@@ -90,7 +90,7 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
     if args.profile {
         return profile::run(&args, command.trim_end(), &plan, &places, cores);
     }
-    let seat = Seat { core: cores.1, workers: args.workers };
+    let seat = Seat { core: Some(cores.1), workers: args.workers };
     let mut text = machine::describe(&places, command.trim_end(), cores);
     let runs = args.runs.unwrap_or(1);
     text.push_str(&match runs {

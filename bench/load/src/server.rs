@@ -47,8 +47,8 @@ const HTTP3: &str = "BENCH_HTTP3";
 /// Where a server runs, and on how many threads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seat {
-    /// The core that is the server's alone.
-    pub(crate) core: usize,
+    /// The core that is the server's alone; `None` for every core, also that of the load.
+    pub(crate) core: Option<usize>,
     /// The workers of its multi-thread runtime; `None` for a current-thread runtime.
     pub(crate) workers: Option<usize>,
 }
@@ -56,10 +56,9 @@ pub(crate) struct Seat {
 impl Seat {
     /// The first argument of `lab launch`. One core cannot hold several workers.
     fn core_argument(self) -> String {
-        if self.workers.is_some_and(|workers| workers > 1) {
-            launch::ANY_CORE.to_owned()
-        } else {
-            self.core.to_string()
+        match self.core {
+            Some(core) if self.workers.is_none_or(|workers| workers == 1) => core.to_string(),
+            _ => launch::ANY_CORE.to_owned(),
         }
     }
 }

@@ -22,16 +22,19 @@ use crate::{
 const WARM_UP: usize = 50;
 
 pub(super) fn latency(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    // It is bound to the server's core. The engine, to whose reply the delivery is compared, is not.
+    server.kill()?;
     let engine = server.engine()?;
+    let node = engine.start_node_on_any_core()?;
     // The node of the publisher. Each node would have a machine of its own, so what this one does
     // after the append must not delay the other one.
     let other = engine.start_node_in_the_background()?;
-    let mut streams = Streams::of(server.address, "/events")?;
+    let mut streams = Streams::of(node.address, "/events")?;
     let mut arrivals = Arrivals::default();
     streams.open(1, &mut arrivals)?;
     let mut publisher = Publisher::connect(other.address, "/stamped")?;
     let mut client = engine.client()?;
-    let (read, unread) = (Stream::of_nodes(server)?, Stream::without_readers());
+    let (read, unread) = (Stream::of_nodes(&node)?, Stream::without_readers());
     let (mut appends, mut unread_appends) = (Vec::new(), Vec::new());
     let mut pace = Pace::begin();
     for number in 0..(WARM_UP + plan.paced) as u64 {
