@@ -25,9 +25,9 @@ use crate::{
 /// The program of a node, and the environment variable by which it learns the engine's address.
 const NODE: &str = "bench-node";
 const URL: &str = "BENCH_REDIS";
-/// The program that starts another one, to which the kernel gives a core only while no other
-/// program wants it.
-const BACKGROUND: &[&str] = &["chrt", "--idle", "0"];
+/// The program that starts another one with the lowest priority that is above that of the programs
+/// which keep the cores awake.
+const BACKGROUND: &[&str] = &["nice", "-n", "19"];
 
 /// How often a node looks at the engine when there is no message.
 const LOOK: Duration = Duration::from_secs(1);
@@ -102,7 +102,7 @@ impl Engine {
         self.start_node_with(&[], Seat { core: None, ..self.seat })
     }
 
-    /// Starts a node on the core of the load. It runs only while no other program wants that core.
+    /// Starts a node on the core of the load, with a low priority.
     pub(crate) fn start_node_in_the_background(&self) -> Result<Server, Failure> {
         // The laboratory has bound itself to this core.
         let (core, _) = launch::cores().map_err(std::io::Error::from)?;
