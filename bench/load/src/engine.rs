@@ -50,24 +50,28 @@ impl Engine {
     /// Starts Redis, which may use every core and stores nothing on the disk. Its nodes get this
     /// seat.
     pub(crate) fn start(places: &Places, seat: Seat) -> Result<Self, Failure> {
+        Self::start_in(places.programs.clone(), places.scratch.clone(), seat)
+    }
+
+    /// Starts another Redis, whose nodes know nothing of those of this one.
+    pub(crate) fn start_another(&self) -> Result<Self, Failure> {
+        Self::start_in(self.programs.clone(), self.scratch.clone(), self.seat)
+    }
+
+    fn start_in(programs: PathBuf, scratch: PathBuf, seat: Seat) -> Result<Self, Failure> {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
         let address = free_address()?;
-        let errors = places.scratch.join("redis.log");
+        let errors = scratch.join(format!("redis-{}.log", NEXT.fetch_add(1, Ordering::Relaxed)));
         let child = Command::new(std::env::current_exe()?)
             .args(["launch", launch::ANY_CORE, "redis-server", "--bind", "127.0.0.1"])
             .args(["--port", &address.port().to_string(), "--save", "", "--appendonly", "no"])
             .arg("--dir")
-            .arg(&places.scratch)
+            .arg(&scratch)
             .stdin(Stdio::null())
             .stdout(File::create(&errors)?)
             .stderr(File::create(&errors)?)
             .spawn()?;
-        let mut engine = Self {
-            child,
-            address,
-            programs: places.programs.clone(),
-            scratch: places.scratch.clone(),
-            seat,
-        };
+        let mut engine = Self { child, address, programs, scratch, seat };
         let begin = Instant::now();
         while engine.client().and_then(|mut client| client.call(&[b"PING"])).is_err() {
             let has_ended = engine.child.try_wait()?.is_some();

@@ -221,13 +221,21 @@ impl Server {
 
     /// Waits until the server has nothing left to do, and returns its CPU time so far.
     pub(crate) fn rest(&self) -> Result<u64, Failure> {
+        Self::rest_of(&[self])
+    }
+
+    /// The same for several servers, whose CPU times are added.
+    pub(crate) fn rest_of(servers: &[&Self]) -> Result<u64, Failure> {
         let begin = Instant::now();
-        let mut before = self.cpu()?;
+        let times = || servers.iter().map(|server| server.cpu()).collect::<Result<Vec<_>, _>>();
+        let mut before = times()?;
         loop {
             thread::sleep(WHILE);
-            let now = self.cpu()?;
-            if u128::from(now - before) < WHILE.as_nanos() / 1000 || begin.elapsed() > REST {
-                return Ok(now);
+            let now = times()?;
+            let mut used = now.iter().zip(&before).map(|(now, before)| now - before);
+            let is_at_rest = used.all(|used| u128::from(used) < WHILE.as_nanos() / 1000);
+            if is_at_rest || begin.elapsed() > REST {
+                return Ok(now.iter().sum());
             }
             before = now;
         }

@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use super::{
-    super::fan_out,
-    log::{Log, Position},
-};
+use super::log::{Log, Position};
 use crate::{engine::Engine, failure::Failure, plan::Plan, server::Server, windows::Windows};
 
-/// The numbers of nodes that are compared.
-const NODES: [usize; 4] = [1, 2, 4, MAX_NODES];
+/// The larger number of nodes, for the cost of the engine.
 const MAX_NODES: usize = 8;
 
 pub(super) fn ingest(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
@@ -51,30 +47,6 @@ fn cpu_per_message(
     };
     let (batches, single) = (measure(Log::append_batches)?, measure(Log::append_at_a_pace)?);
     Ok(([batches.0, single.0], [batches.1, single.1]))
-}
-
-pub(super) fn scale(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let engine = server.engine()?;
-    let rate = |nodes: &[&Server], streams| {
-        fan_out::cpu_of_nodes(nodes, streams, plan.window).map(|cpu| 1e9 / cpu)
-    };
-    // One node with as many streams as the nodes together. They share a core and its caches, and so
-    // do these streams.
-    let alone = NODES.map(|count| rate(&[&*server], count * plan.node_streams));
-    let mut others = Vec::new();
-    let mut rates = Vec::new();
-    for count in NODES {
-        while others.len() + 1 < count {
-            others.push(engine.start_node()?);
-        }
-        let nodes: Vec<&Server> = std::iter::once(&*server).chain(&others).collect();
-        rates.push(rate(&nodes, plan.node_streams)?);
-    }
-    let alone = alone.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let ratio = |index: usize, to: f64| rates[index] / to;
-    let ratios = [3, 2, 1].map(|index| ratio(index, rates[0]));
-    let ratios_alone = [3, 2, 1].map(|index| ratio(index, alone[index]));
-    Ok([&ratios_alone[..], &ratios, &rates].concat())
 }
 
 pub(super) fn topics(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {

@@ -5,6 +5,7 @@ mod latency;
 mod log;
 mod pace;
 mod returns;
+mod scale;
 mod start;
 
 use super::{
@@ -83,6 +84,9 @@ pub(crate) const ROWS: &[Row] = &[
             more("8 nodes ÷ 1 node", Unit::Times),
             more("4 ÷ 1", Unit::Times),
             more("2 ÷ 1", Unit::Times),
+            more("1 with the streams of 8 ÷ 1", Unit::Times),
+            more("1 with those of 4 ÷ 1", Unit::Times),
+            more("1 with those of 2 ÷ 1", Unit::Times),
             more("1 node", Unit::PerSecond),
             more("2", Unit::PerSecond),
             more("4", Unit::PerSecond),
@@ -93,7 +97,7 @@ pub(crate) const ROWS: &[Row] = &[
             floor(1, Against::Nothing, 0.95),
             floor(2, Against::Nothing, 0.95),
         ],
-        run: cost::scale,
+        run: scale::scale,
     },
     Row {
         name: "node-resume",
