@@ -22,8 +22,10 @@ use crate::{
     streams::PATIENCE,
 };
 
-/// The program of a node, and the environment variable by which it learns the engine's address.
+/// The program of a node, that of the bare reader, and the environment variable by which they learn
+/// the engine's address.
 const NODE: &str = "bench-node";
+const BARE_READER: &str = "bench-xread";
 const URL: &str = "BENCH_REDIS";
 /// The program that starts another one with the lowest priority that is above that of the programs
 /// which keep the cores awake.
@@ -98,22 +100,27 @@ impl Engine {
 
     /// Starts a node, and waits until it is ready.
     pub(crate) fn start_node(&self) -> Result<Server, Failure> {
-        self.start_node_with(&[], self.seat)
+        self.start_with(NODE, &[], self.seat)
     }
 
     /// Starts a node that may use every core, as the engine may.
     pub(crate) fn start_node_on_any_core(&self) -> Result<Server, Failure> {
-        self.start_node_with(&[], Seat { core: None, ..self.seat })
+        self.start_with(NODE, &[], Seat { core: None, ..self.seat })
+    }
+
+    /// Starts a program that only reads what the nodes read, with the crate `redis` alone.
+    pub(crate) fn start_bare_reader(&self) -> Result<Server, Failure> {
+        self.start_with(BARE_READER, &[], self.seat)
     }
 
     /// Starts a node on the core of the load, with a low priority.
     pub(crate) fn start_node_in_the_background(&self) -> Result<Server, Failure> {
         // The laboratory has bound itself to this core.
         let (core, _) = launch::cores().map_err(std::io::Error::from)?;
-        self.start_node_with(BACKGROUND, Seat { core: Some(core), ..self.seat })
+        self.start_with(NODE, BACKGROUND, Seat { core: Some(core), ..self.seat })
     }
 
-    fn start_node_with(&self, prefix: &[&str], seat: Seat) -> Result<Server, Failure> {
+    fn start_with(&self, program: &str, prefix: &[&str], seat: Seat) -> Result<Server, Failure> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let address = free_address()?;
         let program = Program {
@@ -121,7 +128,7 @@ impl Engine {
             command: prefix
                 .iter()
                 .map(OsString::from)
-                .chain([self.programs.join(NODE).into(), address.port().to_string().into()])
+                .chain([self.programs.join(program).into(), address.port().to_string().into()])
                 .collect(),
             variables: vec![(URL, format!("redis://{}", self.address).into())],
             probe: Probe::Ready,
@@ -140,8 +147,9 @@ impl Drop for Engine {
 
 /// Says what is missing to run nodes.
 pub(crate) fn missing(places: &Places) -> Option<String> {
-    (!places.programs.join(NODE).exists())
-        .then(|| format!("{NODE} is not built: `cargo xtask bench --nodes` builds it"))
+    let missing = |program: &&str| !places.programs.join(program).exists();
+    let program = [NODE, BARE_READER].into_iter().find(missing)?;
+    Some(format!("{program} is not built: `cargo xtask bench --nodes` builds it"))
 }
 
 /// The version of the engine on this machine, if it is installed.

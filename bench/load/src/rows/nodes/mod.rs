@@ -60,8 +60,14 @@ pub(crate) const ROWS: &[Row] = &[
         measures: &[
             less("CPU of a node, in batches", Unit::Nanoseconds),
             less("one at a time", Unit::Nanoseconds),
+            less("bare reader, in batches", Unit::Nanoseconds),
+            less("bare, one at a time", Unit::Nanoseconds),
+            less("node ÷ bare, in batches", Unit::Times),
+            less("÷ bare, one at a time", Unit::Times),
             less("engine of 1 node, in batches", Unit::Nanoseconds),
             less("of 1, one at a time", Unit::Nanoseconds),
+            less("engine of the bare reader, in batches", Unit::Nanoseconds),
+            less("of bare, one at a time", Unit::Nanoseconds),
             less("engine of 8 nodes, in batches", Unit::Nanoseconds),
             less("of 8, one at a time", Unit::Nanoseconds),
         ],
@@ -109,7 +115,11 @@ pub(crate) const ROWS: &[Row] = &[
         },
         needs: Needs::Nodes,
         measures: &[less("median", Unit::Nanoseconds), less("p99", Unit::Nanoseconds), EXTRA],
-        lines: &[floor(0, Against::Nothing, 1e7), floor(2, Against::Nothing, 0.0)],
+        lines: &[
+            floor(0, Against::Nothing, 1e7),
+            floor(1, Against::Nothing, 1e7),
+            floor(2, Against::Nothing, 0.0),
+        ],
         run: returns::resume,
     },
     Row {
