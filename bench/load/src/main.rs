@@ -5,8 +5,8 @@
 //! arrives once and in order), `stats`, `figure`, `results`, `table`, `chart`, `layers` and `args`.
 //! The others act: `server` and `launch` start processes; `tls` connects to them over TLS;
 //! `engine` starts Redis and the nodes that share it; `awake` keeps the cores awake; `streams`,
-//! `http2`, `http3`, `publisher`, `publisher_thread` with `progress`, and `abuse` make load; `meter`
-//! reads `/proc`; `windows` and `rows` combine these; `rounds` and `profile` run the rows.
+//! `http2`, `http3`, `publisher`, `publisher_thread` with `progress`, and `abuse` make load;
+//! `meter` reads `/proc`; `windows` and `rows` combine these; `rounds` and `profile` run the rows.
 
 mod abuse;
 mod args;

@@ -1,5 +1,5 @@
-//! The laboratory's bare reader: it reads the log of the nodes with the crate `redis`, in the way of
-//! a node, and does nothing with the messages. So it shows what a node costs that only reads.
+//! The laboratory's bare reader: it reads the log of the nodes with the crate `redis`, in the way
+//! of a node, and does nothing with the messages. So it shows what a node costs that only reads.
 //!
 //! It serves `/ready` and `/position` for the load, on a thread of its own.
 

@@ -23,7 +23,8 @@ use crate::{
 const WARM_UP: usize = 50;
 
 pub(super) fn latency(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    // It is bound to the server's core. The engine, to whose reply the delivery is compared, is not.
+    // It is bound to the server's core, and the engine is not. The delivery is compared with the
+    // reply of the engine.
     server.kill()?;
     let engine = server.engine()?;
     let node = engine.start_node_on_any_core()?;
