@@ -27,7 +27,7 @@ const PROGRAMS: &[&str] = &[
 ];
 
 /// The programs of the rows of several nodes.
-const NODE_PROGRAMS: &[&str] = &["bench-load", "bench-node"];
+const NODE_PROGRAMS: &[&str] = &["bench-load", "bench-node", "bench-xread"];
 
 /// The environment variable by which the laboratory asks a server for worker threads.
 const WORKERS_VARIABLE: &str = "BENCH_WORKERS";

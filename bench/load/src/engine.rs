@@ -22,12 +22,14 @@ use crate::{
     streams::PATIENCE,
 };
 
-/// The program of a node, and the environment variable by which it learns the engine's address.
+/// The program of a node, that of the bare reader, and the environment variable by which they learn
+/// the engine's address.
 const NODE: &str = "bench-node";
+const BARE_READER: &str = "bench-xread";
 const URL: &str = "BENCH_REDIS";
-/// The program that starts another one, to which the kernel gives a core only while no other
-/// program wants it.
-const BACKGROUND: &[&str] = &["chrt", "--idle", "0"];
+/// The program that starts another one with the lowest priority that is above that of the programs
+/// which keep the cores awake.
+const BACKGROUND: &[&str] = &["nice", "-n", "19"];
 
 /// How often a node looks at the engine when there is no message.
 const LOOK: Duration = Duration::from_secs(1);
@@ -50,24 +52,28 @@ impl Engine {
     /// Starts Redis, which may use every core and stores nothing on the disk. Its nodes get this
     /// seat.
     pub(crate) fn start(places: &Places, seat: Seat) -> Result<Self, Failure> {
+        Self::start_in(places.programs.clone(), places.scratch.clone(), seat)
+    }
+
+    /// Starts another Redis, whose nodes know nothing of those of this one.
+    pub(crate) fn start_another(&self) -> Result<Self, Failure> {
+        Self::start_in(self.programs.clone(), self.scratch.clone(), self.seat)
+    }
+
+    fn start_in(programs: PathBuf, scratch: PathBuf, seat: Seat) -> Result<Self, Failure> {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
         let address = free_address()?;
-        let errors = places.scratch.join("redis.log");
+        let errors = scratch.join(format!("redis-{}.log", NEXT.fetch_add(1, Ordering::Relaxed)));
         let child = Command::new(std::env::current_exe()?)
             .args(["launch", launch::ANY_CORE, "redis-server", "--bind", "127.0.0.1"])
             .args(["--port", &address.port().to_string(), "--save", "", "--appendonly", "no"])
             .arg("--dir")
-            .arg(&places.scratch)
+            .arg(&scratch)
             .stdin(Stdio::null())
             .stdout(File::create(&errors)?)
             .stderr(File::create(&errors)?)
             .spawn()?;
-        let mut engine = Self {
-            child,
-            address,
-            programs: places.programs.clone(),
-            scratch: places.scratch.clone(),
-            seat,
-        };
+        let mut engine = Self { child, address, programs, scratch, seat };
         let begin = Instant::now();
         while engine.client().and_then(|mut client| client.call(&[b"PING"])).is_err() {
             let has_ended = engine.child.try_wait()?.is_some();
@@ -94,17 +100,27 @@ impl Engine {
 
     /// Starts a node, and waits until it is ready.
     pub(crate) fn start_node(&self) -> Result<Server, Failure> {
-        self.start_node_with(&[], self.seat)
+        self.start_with(NODE, &[], self.seat)
     }
 
-    /// Starts a node on the core of the load. It runs only while no other program wants that core.
+    /// Starts a node that may use every core, as the engine may.
+    pub(crate) fn start_node_on_any_core(&self) -> Result<Server, Failure> {
+        self.start_with(NODE, &[], Seat { core: None, ..self.seat })
+    }
+
+    /// Starts a program that only reads what the nodes read, with the crate `redis` alone.
+    pub(crate) fn start_bare_reader(&self) -> Result<Server, Failure> {
+        self.start_with(BARE_READER, &[], self.seat)
+    }
+
+    /// Starts a node on the core of the load, with a low priority.
     pub(crate) fn start_node_in_the_background(&self) -> Result<Server, Failure> {
         // The laboratory has bound itself to this core.
         let (core, _) = launch::cores().map_err(std::io::Error::from)?;
-        self.start_node_with(BACKGROUND, Seat { core, ..self.seat })
+        self.start_with(NODE, BACKGROUND, Seat { core: Some(core), ..self.seat })
     }
 
-    fn start_node_with(&self, prefix: &[&str], seat: Seat) -> Result<Server, Failure> {
+    fn start_with(&self, program: &str, prefix: &[&str], seat: Seat) -> Result<Server, Failure> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let address = free_address()?;
         let program = Program {
@@ -112,7 +128,7 @@ impl Engine {
             command: prefix
                 .iter()
                 .map(OsString::from)
-                .chain([self.programs.join(NODE).into(), address.port().to_string().into()])
+                .chain([self.programs.join(program).into(), address.port().to_string().into()])
                 .collect(),
             variables: vec![(URL, format!("redis://{}", self.address).into())],
             probe: Probe::Ready,
@@ -131,8 +147,9 @@ impl Drop for Engine {
 
 /// Says what is missing to run nodes.
 pub(crate) fn missing(places: &Places) -> Option<String> {
-    (!places.programs.join(NODE).exists())
-        .then(|| format!("{NODE} is not built: `cargo xtask bench --nodes` builds it"))
+    let missing = |program: &&str| !places.programs.join(program).exists();
+    let program = [NODE, BARE_READER].into_iter().find(missing)?;
+    Some(format!("{program} is not built: `cargo xtask bench --nodes` builds it"))
 }
 
 /// The version of the engine on this machine, if it is installed.

@@ -5,7 +5,7 @@
 //! core, its limit of descriptors, and that the kernel kills it when the laboratory ends, for
 //! whatever reason.
 
-use std::{ffi::OsString, os::unix::process::CommandExt, process::Command};
+use std::{ffi::OsString, ops::Range, os::unix::process::CommandExt, process::Command};
 
 use rustix::{
     process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit},
@@ -46,12 +46,15 @@ pub(crate) fn pin(core: usize) -> rustix::io::Result<()> {
 /// Lets this thread, and what it starts, run on every core again.
 fn unpin() -> rustix::io::Result<()> {
     let mut set = CpuSet::new();
+    all_cores().for_each(|core| set.set(core));
+    sched_setaffinity(None, &set)
+}
+
+/// All cores of the machine. This process may use only one of them.
+pub(crate) fn all_cores() -> Range<usize> {
     let cores = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let count = cores.lines().filter(|line| line.starts_with("processor")).count();
-    for core in 0..count.min(CpuSet::MAX_CPU) {
-        set.set(core);
-    }
-    sched_setaffinity(None, &set)
+    0..count.min(CpuSet::MAX_CPU)
 }
 
 /// The cores for the load and for the server. They are the same on a machine with one core.

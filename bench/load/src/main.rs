@@ -4,12 +4,13 @@
 //! The pure modules are `wire` (turns bytes into events), `deliveries` (checks that each message
 //! arrives once and in order), `stats`, `figure`, `results`, `table`, `chart`, `layers` and `args`.
 //! The others act: `server` and `launch` start processes; `tls` connects to them over TLS;
-//! `engine` starts Redis and the nodes that share it; `streams`, `http2`, `http3`, `publisher`,
-//! `publisher_thread` with `progress`, and `abuse` make load; `meter` reads `/proc`; `windows` and
-//! `rows` combine these; `rounds` and `profile` run the rows.
+//! `engine` starts Redis and the nodes that share it; `awake` keeps the cores awake; `streams`,
+//! `http2`, `http3`, `publisher`, `publisher_thread` with `progress`, and `abuse` make load;
+//! `meter` reads `/proc`; `windows` and `rows` combine these; `rounds` and `profile` run the rows.
 
 mod abuse;
 mod args;
+mod awake;
 mod chart;
 mod clock;
 mod connect;
@@ -56,6 +57,9 @@ fn main() -> ExitCode {
         eprintln!("{}", launch::run(args));
         return ExitCode::FAILURE;
     }
+    if args.next_if(|first| first == awake::SPIN).is_some() {
+        awake::spin();
+    }
     match run(args.map(|arg| arg.to_string_lossy().into_owned()).collect()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -90,7 +94,7 @@ fn run(args: Vec<String>) -> Result<(), Failure> {
     if args.profile {
         return profile::run(&args, command.trim_end(), &plan, &places, cores);
     }
-    let seat = Seat { core: cores.1, workers: args.workers };
+    let seat = Seat { core: Some(cores.1), workers: args.workers };
     let mut text = machine::describe(&places, command.trim_end(), cores);
     let runs = args.runs.unwrap_or(1);
     text.push_str(&match runs {

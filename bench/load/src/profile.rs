@@ -63,7 +63,8 @@ fn of(row: &Row, plan: &Plan, places: &Places, core: usize) -> Result<String, Fa
     eprintln!("{}: {OURS} under perf", row.name);
     let peer = PEERS.iter().find(|peer| peer.name == OURS);
     let peer = peer.ok_or_else(|| Failure::new(format!("no server {OURS}")))?;
-    let mut server = Server::start(peer, places, Seat { core, workers: None }, row.extra())?;
+    let mut server =
+        Server::start(peer, places, Seat { core: Some(core), workers: None }, row.extra())?;
     let record = Record::of(server.id(), places.scratch.join("perf.data"))?;
     (row.run)(&mut server, plan)?;
     let report = report(&record.end()?)?;

@@ -47,8 +47,8 @@ const HTTP3: &str = "BENCH_HTTP3";
 /// Where a server runs, and on how many threads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seat {
-    /// The core that is the server's alone.
-    pub(crate) core: usize,
+    /// The core that is the server's alone; `None` for every core, also that of the load.
+    pub(crate) core: Option<usize>,
     /// The workers of its multi-thread runtime; `None` for a current-thread runtime.
     pub(crate) workers: Option<usize>,
 }
@@ -56,10 +56,9 @@ pub(crate) struct Seat {
 impl Seat {
     /// The first argument of `lab launch`. One core cannot hold several workers.
     fn core_argument(self) -> String {
-        if self.workers.is_some_and(|workers| workers > 1) {
-            launch::ANY_CORE.to_owned()
-        } else {
-            self.core.to_string()
+        match self.core {
+            Some(core) if self.workers.is_none_or(|workers| workers == 1) => core.to_string(),
+            _ => launch::ANY_CORE.to_owned(),
         }
     }
 }
@@ -222,13 +221,21 @@ impl Server {
 
     /// Waits until the server has nothing left to do, and returns its CPU time so far.
     pub(crate) fn rest(&self) -> Result<u64, Failure> {
+        Self::rest_of(&[self])
+    }
+
+    /// The same for several servers, whose CPU times are added.
+    pub(crate) fn rest_of(servers: &[&Self]) -> Result<u64, Failure> {
         let begin = Instant::now();
-        let mut before = self.cpu()?;
+        let times = || servers.iter().map(|server| server.cpu()).collect::<Result<Vec<_>, _>>();
+        let mut before = times()?;
         loop {
             thread::sleep(WHILE);
-            let now = self.cpu()?;
-            if u128::from(now - before) < WHILE.as_nanos() / 1000 || begin.elapsed() > REST {
-                return Ok(now);
+            let now = times()?;
+            let mut used = now.iter().zip(&before).map(|(now, before)| now - before);
+            let is_at_rest = used.all(|used| u128::from(used) < WHILE.as_nanos() / 1000);
+            if is_at_rest || begin.elapsed() > REST {
+                return Ok(now.iter().sum());
             }
             before = now;
         }

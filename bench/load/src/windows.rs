@@ -66,7 +66,7 @@ impl<'a> Windows<'a> {
 
     /// Waits until the servers have nothing left to do, and returns their CPU time so far.
     fn rest(&self) -> Result<u64, Failure> {
-        self.servers.iter().map(|server| server.rest()).sum()
+        Server::rest_of(&self.servers)
     }
 
     /// The servers' CPU time for each of them, in nanoseconds.

@@ -57,20 +57,6 @@ fn one_at_a_time_on(
     Ok(vec![measured.cpu, measured.p50, measured.p99])
 }
 
-/// The CPU time of several nodes for one delivery, in nanoseconds. One message at a time is
-/// published through the first node, and each node has this number of streams.
-pub(crate) fn cpu_of_nodes(
-    nodes: &[&Server],
-    streams_of_node: usize,
-    window: Duration,
-) -> Result<f64, Failure> {
-    let addresses = nodes.iter().map(|node| node.address).collect();
-    let streams = Streams::of_nodes(addresses, "/events")?;
-    let count = nodes.len() * streams_of_node;
-    let work = Work { streams, publish: "/publish", count, outstanding: 1 };
-    Ok(measure(nodes, work, Pace::Requests, window)?.cpu)
-}
-
 pub(crate) fn burst(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
     several_at_a_time(server, plan, Pace::Requests)
 }
@@ -130,31 +116,21 @@ fn measure(
     pace: Pace,
     window: Duration,
 ) -> Result<Measured, Failure> {
-    let Work { mut streams, publish, count, outstanding } = work;
-    let mut deliveries = Deliveries::new(count, outstanding);
-    streams.open(count, &mut deliveries)?;
-    let publisher = Publisher::connect(servers[0].address, publish)?;
-    let port = publisher.port()?;
-    let progress = Arc::clone(deliveries.progress());
-    let publisher = PublisherThread::start(publisher, pace, progress);
-
+    let count = work.count as u64;
+    let mut fan_out = FanOut::open(servers.to_vec(), work, pace)?;
     // This run warms the server up.
-    run(&mut streams, &publisher, &mut deliveries, window)?;
-    deliveries.sample();
-    let segments_sent = || -> Result<f64, Failure> {
-        let sent = |server: &&Server| meter::segments_sent(server.address.port(), port);
-        servers.iter().map(sent).sum()
-    };
-    let before = (deliveries.complete(), segments_sent()?);
+    fan_out.run(window)?;
+    fan_out.deliveries.sample();
+    let before = (fan_out.deliveries.complete(), fan_out.segments_sent()?);
     let mut windows = Windows::of_all(servers.to_vec())?;
     while windows.begin()? {
-        let messages = run(&mut streams, &publisher, &mut deliveries, window)?;
-        windows.end(messages * count as u64)?;
+        let messages = fan_out.run(window)?;
+        windows.end(messages * count)?;
     }
-    let messages = (deliveries.complete() - before.0) as f64;
-    let segments = segments_sent()? - before.1;
+    let messages = (fan_out.deliveries.complete() - before.0) as f64;
+    let segments = fan_out.segments_sent()? - before.1;
 
-    let mut samples = deliveries.take_samples();
+    let mut samples = fan_out.deliveries.take_samples();
     Ok(Measured {
         cpu: windows.cpu(),
         load_cpu: windows.load_cpu(),
@@ -165,27 +141,73 @@ fn measure(
     })
 }
 
-/// Publishes for this time, and waits until every stream has each message. Returns the number of
-/// messages.
-fn run(
-    streams: &mut Streams<'_>,
-    publisher: &PublisherThread,
-    deliveries: &mut Deliveries,
-    window: Duration,
-) -> Result<u64, Failure> {
-    let before = deliveries.complete();
-    publisher.begin(window)?;
-    let (mut has_ended, mut last_read) = (false, Instant::now());
-    while !(has_ended && deliveries.are_complete()) {
-        if streams.read_within(POLL, deliveries)? {
-            last_read = Instant::now();
-        } else if last_read.elapsed() > PATIENCE {
-            return Err(Failure::new("events or responses are missing"));
-        }
-        if streams.ends().ended > 0 {
-            return Err(Failure::new("a stream ended by itself"));
-        }
-        has_ended = has_ended || publisher.has_ended()?;
+/// Open streams of one or more servers, and the publisher of their messages.
+pub(crate) struct FanOut<'a> {
+    servers: Vec<&'a Server>,
+    streams: Streams<'a>,
+    count: usize,
+    deliveries: Deliveries,
+    publisher: PublisherThread,
+    /// The port of the publisher's end of its connection.
+    port: u16,
+}
+
+impl<'a> FanOut<'a> {
+    /// Opens the streams. The messages are published through the first server.
+    fn open(servers: Vec<&'a Server>, work: Work<'a>, pace: Pace) -> Result<Self, Failure> {
+        let Work { mut streams, publish, count, outstanding } = work;
+        let mut deliveries = Deliveries::new(count, outstanding);
+        streams.open(count, &mut deliveries)?;
+        let publisher = Publisher::connect(servers[0].address, publish)?;
+        let port = publisher.port()?;
+        let progress = Arc::clone(deliveries.progress());
+        let publisher = PublisherThread::start(publisher, pace, progress);
+        Ok(Self { servers, streams, count, deliveries, publisher, port })
     }
-    Ok(deliveries.complete() - before)
+
+    /// Opens this number of streams on each node. One message at a time will be on its way to them.
+    pub(crate) fn of_nodes(
+        nodes: Vec<&'a Server>,
+        streams_of_node: usize,
+    ) -> Result<Self, Failure> {
+        let addresses = nodes.iter().map(|node| node.address).collect();
+        let streams = Streams::of_nodes(addresses, "/events")?;
+        let count = nodes.len() * streams_of_node;
+        let work = Work { streams, publish: "/publish", count, outstanding: 1 };
+        Self::open(nodes, work, Pace::Requests)
+    }
+
+    /// Publishes for this time, and returns the CPU time of all servers for one delivery, in
+    /// nanoseconds.
+    pub(crate) fn cpu(&mut self, window: Duration) -> Result<f64, Failure> {
+        let before = Server::rest_of(&self.servers)?;
+        let messages = self.run(window)?;
+        let cpu = Server::rest_of(&self.servers)? - before;
+        Ok(cpu as f64 / (messages * self.count as u64) as f64)
+    }
+
+    /// Publishes for this time, and waits until every stream has each message. Returns the number
+    /// of messages.
+    fn run(&mut self, window: Duration) -> Result<u64, Failure> {
+        let before = self.deliveries.complete();
+        self.publisher.begin(window)?;
+        let (mut has_ended, mut last_read) = (false, Instant::now());
+        while !(has_ended && self.deliveries.are_complete()) {
+            if self.streams.read_within(POLL, &mut self.deliveries)? {
+                last_read = Instant::now();
+            } else if last_read.elapsed() > PATIENCE {
+                return Err(Failure::new("events or responses are missing"));
+            }
+            if self.streams.ends().ended > 0 {
+                return Err(Failure::new("a stream ended by itself"));
+            }
+            has_ended = has_ended || self.publisher.has_ended()?;
+        }
+        Ok(self.deliveries.complete() - before)
+    }
+
+    fn segments_sent(&self) -> Result<f64, Failure> {
+        let sent = |server: &&Server| meter::segments_sent(server.address.port(), self.port);
+        self.servers.iter().map(sent).sum()
+    }
 }

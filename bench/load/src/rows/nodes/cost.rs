@@ -2,79 +2,107 @@
 
 use std::time::Duration;
 
-use super::{
-    super::fan_out,
-    log::{Log, Position},
-};
-use crate::{engine::Engine, failure::Failure, plan::Plan, server::Server, windows::Windows};
+use super::log::Log;
+use crate::{engine::Engine, failure::Failure, plan::Plan, server::Server, stats::Summary};
 
-/// The numbers of nodes that are compared.
-const NODES: [usize; 4] = [1, 2, 4, MAX_NODES];
+/// The larger number of nodes, for the cost of the engine.
 const MAX_NODES: usize = 8;
+/// How often the window of each side is repeated.
+const TURNS: usize = 5;
 
 pub(super) fn ingest(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    let server = &*server;
     let engine = server.engine()?;
-    let mut log = Log::of(server)?;
-    let mut nodes = vec![&*server];
-    let (of_node, of_engine) = cpu_per_message(&mut log, engine, &nodes, plan.window)?;
-    let others = (1..MAX_NODES).map(|_| engine.start_node()).collect::<Result<Vec<_>, _>>()?;
-    nodes.extend(&others);
-    // A node that starts now lacks what the log has dropped, which counts as one loss.
-    let lacking = nodes.iter().map(|node| Ok(Position::of(node)?.missing));
-    let lacking = lacking.collect::<Result<Vec<_>, Failure>>()?;
-    let (_, of_engine_with_all) = cpu_per_message(&mut log, engine, &nodes, plan.window)?;
-    // Each node has taken all of it in, and lacks nothing more.
-    for (node, lacking) in nodes.iter().zip(lacking) {
-        log.until_held(node, lacking)?;
-    }
-    Ok([of_node, of_engine, of_engine_with_all].concat())
-}
-
-/// The CPU time of the nodes and of the engine for a message: in batches, and one at a time.
-fn cpu_per_message(
-    log: &mut Log,
-    engine: &Engine,
-    nodes: &[&Server],
-    window: Duration,
-) -> Result<([f64; 2], [f64; 2]), Failure> {
-    let mut measure = |append: fn(&mut Log, Duration) -> Result<u64, Failure>| {
-        // This run warms the programs up.
-        append(log, window)?;
-        let mut windows = Windows::of_all(nodes.to_vec())?;
-        let (cpu_before, count_before) = (engine.cpu()?, log.count);
-        while windows.begin()? {
-            let count = append(log, window)?;
-            windows.end(count)?;
-        }
-        let cpu = engine.cpu()? - cpu_before;
-        Ok::<_, Failure>((windows.cpu(), cpu as f64 / (log.count - count_before) as f64))
-    };
+    // Each side has an engine of its own, so only one of them has messages at a time.
+    let (engine_of_bare, engine_of_all) = (engine.start_another()?, engine.start_another()?);
+    let bare = engine_of_bare.start_bare_reader()?;
+    let all = (0..MAX_NODES).map(|_| engine_of_all.start_node()).collect::<Result<Vec<_>, _>>()?;
+    let mut sides = [
+        Side::new(engine, vec![server])?,
+        Side::new(&engine_of_bare, vec![&bare])?,
+        Side::new(&engine_of_all, all.iter().collect())?,
+    ];
+    let mut measure = |append| compare(&mut sides, append, plan.window);
     let (batches, single) = (measure(Log::append_batches)?, measure(Log::append_at_a_pace)?);
-    Ok(([batches.0, single.0], [batches.1, single.1]))
+    // Each program has read all messages of its log, and a node lacks nothing.
+    for side in &sides {
+        side.readers.iter().try_for_each(|reader| side.log.until_held_by(reader))?;
+    }
+    let each = |figure: fn(&Costs) -> f64| [figure(&batches), figure(&single)];
+    Ok([
+        each(|costs| costs.node),
+        each(|costs| costs.bare),
+        each(|costs| costs.node_to_bare),
+        each(|costs| costs.engine),
+        each(|costs| costs.engine_of_bare),
+        each(|costs| costs.engine_of_all),
+    ]
+    .concat())
 }
 
-pub(super) fn scale(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
-    let engine = server.engine()?;
-    let rate = |nodes: &[&Server], streams| {
-        fan_out::cpu_of_nodes(nodes, streams, plan.window).map(|cpu| 1e9 / cpu)
-    };
-    // One node with as many streams as the nodes together. They share a core and its caches, and so
-    // do these streams.
-    let alone = NODES.map(|count| rate(&[&*server], count * plan.node_streams));
-    let mut others = Vec::new();
-    let mut rates = Vec::new();
-    for count in NODES {
-        while others.len() + 1 < count {
-            others.push(engine.start_node()?);
-        }
-        let nodes: Vec<&Server> = std::iter::once(&*server).chain(&others).collect();
-        rates.push(rate(&nodes, plan.node_streams)?);
+/// The CPU time for a message, in nanoseconds.
+struct Costs {
+    node: f64,
+    bare: f64,
+    node_to_bare: f64,
+    engine: f64,
+    engine_of_bare: f64,
+    engine_of_all: f64,
+}
+
+/// An engine, and the programs that read its log.
+struct Side<'a> {
+    engine: &'a Engine,
+    readers: Vec<&'a Server>,
+    log: Log,
+}
+
+impl<'a> Side<'a> {
+    fn new(engine: &'a Engine, readers: Vec<&'a Server>) -> Result<Self, Failure> {
+        let log = Log::read_by(readers[0], engine)?;
+        Ok(Self { engine, readers, log })
     }
-    let alone = alone.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let ratio = |index: usize, to: f64| rates[index] / to;
-    let ratios = [3, 2, 1].map(|index| ratio(index, rates[0]));
-    let ratios_alone = [3, 2, 1].map(|index| ratio(index, alone[index]));
-    Ok([&ratios_alone[..], &ratios, &rates].concat())
+
+    /// Appends for this time. Returns the CPU time for a message: of all readers, and of the
+    /// engine.
+    fn window(&mut self, append: Append, window: Duration) -> Result<(f64, f64), Failure> {
+        let before = (Server::rest_of(&self.readers)?, self.engine.cpu()?);
+        let count = append(&mut self.log, window)? as f64;
+        let readers = Server::rest_of(&self.readers)? - before.0;
+        Ok((readers as f64 / count, (self.engine.cpu()? - before.1) as f64 / count))
+    }
+}
+
+/// Appends for this time, and returns the number of messages.
+type Append = fn(&mut Log, Duration) -> Result<u64, Failure>;
+
+/// Measures a node, the bare reader and all nodes in turns of one window each.
+fn compare(sides: &mut [Side<'_>; 3], append: Append, window: Duration) -> Result<Costs, Failure> {
+    // This run warms the programs up.
+    for side in &mut *sides {
+        side.window(append, window)?;
+    }
+    let mut turns = Vec::new();
+    for _ in 0..TURNS {
+        let [node, bare, all] = sides;
+        turns.push([
+            node.window(append, window)?,
+            bare.window(append, window)?,
+            all.window(append, window)?,
+        ]);
+    }
+    let median = |figure: fn([(f64, f64); 3]) -> f64| {
+        let figures: Vec<f64> = turns.iter().map(|&turn| figure(turn)).collect();
+        Summary::of(&figures).map_or(f64::NAN, |summary| summary.median)
+    };
+    Ok(Costs {
+        node: median(|[node, ..]| node.0),
+        bare: median(|[_, bare, _]| bare.0),
+        node_to_bare: median(|[node, bare, _]| node.0 / bare.0),
+        engine: median(|[node, ..]| node.1),
+        engine_of_bare: median(|[_, bare, _]| bare.1),
+        engine_of_all: median(|[.., all]| all.1),
+    })
 }
 
 pub(super) fn topics(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {

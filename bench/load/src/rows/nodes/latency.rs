@@ -7,8 +7,9 @@ use super::{
     pace::Pace,
 };
 use crate::{
+    awake::Awake,
     clock::{self, nanoseconds},
-    engine::Client,
+    engine::{Client, Engine},
     failure::Failure,
     plan::Plan,
     publisher::Publisher,
@@ -22,44 +23,106 @@ use crate::{
 const WARM_UP: usize = 50;
 
 pub(super) fn latency(server: &mut Server, plan: &Plan) -> Result<Vec<f64>, Failure> {
+    // It is bound to the server's core, and the engine is not. The delivery is compared with the
+    // reply of the engine.
+    server.kill()?;
     let engine = server.engine()?;
+    let node = engine.start_node_on_any_core()?;
     // The node of the publisher. Each node would have a machine of its own, so what this one does
     // after the append must not delay the other one.
     let other = engine.start_node_in_the_background()?;
-    let mut streams = Streams::of(server.address, "/events")?;
-    let mut arrivals = Arrivals::default();
-    streams.open(1, &mut arrivals)?;
-    let mut publisher = Publisher::connect(other.address, "/stamped")?;
-    let mut client = engine.client()?;
-    let (read, unread) = (Stream::of_nodes(server)?, Stream::without_readers());
-    let (mut appends, mut unread_appends) = (Vec::new(), Vec::new());
-    let mut pace = Pace::begin();
-    for number in 0..(WARM_UP + plan.paced) as u64 {
-        if number == WARM_UP as u64 {
-            (arrivals.delivered, arrivals.with_request) = Default::default();
-            (appends, unread_appends) = Default::default();
-        }
-        pace.wait();
-        publisher.publish(number..number + 1)?;
-        while arrivals.count <= number {
-            streams.read(&mut arrivals)?;
-        }
-        publisher.finish()?;
-        pace.wait();
-        appends.push(append(&read, &mut client, number)?);
-        // The message reaches the client as well.
-        while arrivals.appended <= number {
-            streams.read(&mut arrivals)?;
-        }
-        pace.wait();
-        unread_appends.push(append(&unread, &mut client, number)?);
+    let mut work = Work::new(engine, &node, &other)?;
+    let asleep = work.measure(plan.paced)?;
+    let awake = {
+        let _awake = Awake::start()?;
+        work.measure(plan.paced)?
+    };
+    let Figures { delivered, append, unread, with_request } = awake;
+    let to = |append: [f64; 2], delivered: [f64; 2]| [0, 1].map(|at| delivered[at] / append[at]);
+    Ok([
+        &to(append, delivered)[..],
+        &[delivered[0], delivered[1], append[0], append[1], delivered[0] / unread, unread],
+        &[with_request],
+        &to(asleep.append, asleep.delivered),
+        &[asleep.delivered[0], asleep.delivered[1], asleep.append[0], asleep.append[1]],
+    ]
+    .concat())
+}
+
+/// A client of one node, a publisher on another, and a client of the engine.
+struct Work<'a> {
+    streams: Streams<'a>,
+    arrivals: Arrivals,
+    publisher: Publisher,
+    client: Client,
+    /// The log of the nodes.
+    read: Stream,
+    /// A stream that no node reads.
+    unread: Stream,
+    next: u64,
+}
+
+/// Times in nanoseconds. Where there are two, they are the median and the 99th percentile.
+struct Figures {
+    delivered: [f64; 2],
+    append: [f64; 2],
+    unread: f64,
+    with_request: f64,
+}
+
+impl Work<'_> {
+    fn new(engine: &Engine, node: &Server, publishing: &Server) -> Result<Self, Failure> {
+        let mut streams = Streams::of(node.address, "/events")?;
+        let mut arrivals = Arrivals::default();
+        streams.open(1, &mut arrivals)?;
+        Ok(Self {
+            streams,
+            arrivals,
+            publisher: Publisher::connect(publishing.address, "/stamped")?,
+            client: engine.client()?,
+            read: Stream::of_nodes(node)?,
+            unread: Stream::without_readers(),
+            next: 0,
+        })
     }
-    let Arrivals { mut delivered, mut with_request, .. } = arrivals;
-    let [d50, d99] = [0.5, 0.99].map(|share| percentile(&mut delivered, share));
-    let [a50, a99] = [0.5, 0.99].map(|share| percentile(&mut appends, share));
-    let unread = percentile(&mut unread_appends, 0.5);
-    let with_request = percentile(&mut with_request, 0.5);
-    Ok(vec![d50 / a50, d99 / a99, d50, d99, a50, a99, d50 / unread, unread, with_request])
+
+    fn measure(&mut self, steps: usize) -> Result<Figures, Failure> {
+        self.run(WARM_UP)?;
+        (self.arrivals.delivered, self.arrivals.with_request) = Default::default();
+        let (mut appends, mut unread) = self.run(steps)?;
+        let Arrivals { delivered, with_request, .. } = &mut self.arrivals;
+        Ok(Figures {
+            delivered: [0.5, 0.99].map(|share| percentile(delivered, share)),
+            append: [0.5, 0.99].map(|share| percentile(&mut appends, share)),
+            unread: percentile(&mut unread, 0.5),
+            with_request: percentile(with_request, 0.5),
+        })
+    }
+
+    /// Runs steps of a message and two appends. Returns the times of the appends.
+    fn run(&mut self, steps: usize) -> Result<(Vec<u64>, Vec<u64>), Failure> {
+        let Self { streams, arrivals, publisher, client, read, unread, next } = self;
+        let (mut appends, mut unread_appends) = (Vec::new(), Vec::new());
+        let mut pace = Pace::begin();
+        for number in *next..*next + steps as u64 {
+            pace.wait();
+            publisher.publish(number..number + 1)?;
+            while arrivals.count <= number {
+                streams.read(arrivals)?;
+            }
+            publisher.finish()?;
+            pace.wait();
+            appends.push(append(read, client, number)?);
+            // The message reaches the client as well.
+            while arrivals.appended <= number {
+                streams.read(arrivals)?;
+            }
+            pace.wait();
+            unread_appends.push(append(unread, client, number)?);
+        }
+        *next += steps as u64;
+        Ok((appends, unread_appends))
+    }
 }
 
 /// Appends a message, and returns the time until the engine has acknowledged it.

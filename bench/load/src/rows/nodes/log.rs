@@ -7,7 +7,13 @@ use std::{
 };
 
 use super::pace::Pace;
-use crate::{clock, connect, engine::Client, failure::Failure, server::Server, streams::PATIENCE};
+use crate::{
+    clock, connect,
+    engine::{Client, Engine},
+    failure::Failure,
+    server::Server,
+    streams::PATIENCE,
+};
 
 /// How many commands are sent to the engine in one write.
 pub(super) const BATCH: u64 = 64;
@@ -64,9 +70,15 @@ pub(super) struct Log {
 }
 
 impl Log {
+    /// The log of the engine behind this node.
     pub(super) fn of(server: &Server) -> Result<Self, Failure> {
-        let Position { epoch, number, .. } = Position::of(server)?;
-        Ok(Self { client: server.engine()?.client()?, epoch, base: number, count: 0 })
+        Self::read_by(server, server.engine()?)
+    }
+
+    /// The log of this engine, which this program reads.
+    pub(super) fn read_by(reader: &Server, engine: &Engine) -> Result<Self, Failure> {
+        let Position { epoch, number, .. } = Position::of(reader)?;
+        Ok(Self { client: engine.client()?, epoch, base: number, count: 0 })
     }
 
     /// Appends so many entries to the topic that all clients read, in one write.
@@ -120,21 +132,16 @@ impl Log {
         Ok(self.count - before)
     }
 
-    /// Waits until a node has all entries of the load.
-    pub(super) fn until_held_by(&self, node: &Server) -> Result<(), Failure> {
-        self.until_held(node, 0)
-    }
-
-    /// The same for a node that lacked so many messages before.
+    /// Waits until a program has all entries of the load.
     ///
     /// # Errors
     ///
-    /// Fails when it does not get the entries, or when it lacks more.
-    pub(super) fn until_held(&self, node: &Server, lacking: u64) -> Result<(), Failure> {
+    /// Fails when it does not get the entries, or when a node lacks one.
+    pub(super) fn until_held_by(&self, node: &Server) -> Result<(), Failure> {
         let begin = Instant::now();
         loop {
             let Position { number, missing, .. } = Position::of(node)?;
-            if missing > lacking {
+            if missing > 0 {
                 return Err(Failure::new(format!("a node lacks {missing} messages")));
             }
             if number >= self.base + self.count {

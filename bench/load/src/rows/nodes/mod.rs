@@ -5,6 +5,7 @@ mod latency;
 mod log;
 mod pace;
 mod returns;
+mod scale;
 mod start;
 
 use super::{
@@ -42,6 +43,12 @@ pub(crate) const ROWS: &[Row] = &[
             less("÷ append without readers, median", Unit::Times),
             less("append without readers, median", Unit::Nanoseconds),
             less("with the publisher's request, median", Unit::Nanoseconds),
+            less("cores sleep: ÷ append, median", Unit::Times),
+            less("cores sleep: ÷ append, p99", Unit::Times),
+            less("cores sleep: delivered, median", Unit::Nanoseconds),
+            less("cores sleep: delivered, p99", Unit::Nanoseconds),
+            less("cores sleep: append, median", Unit::Nanoseconds),
+            less("cores sleep: append, p99", Unit::Nanoseconds),
         ],
         lines: &[floor(0, Against::Nothing, 2.0), floor(1, Against::Nothing, 2.0), goal(0, 1.2)],
         run: latency::latency,
@@ -53,8 +60,14 @@ pub(crate) const ROWS: &[Row] = &[
         measures: &[
             less("CPU of a node, in batches", Unit::Nanoseconds),
             less("one at a time", Unit::Nanoseconds),
+            less("bare reader, in batches", Unit::Nanoseconds),
+            less("bare, one at a time", Unit::Nanoseconds),
+            less("node ÷ bare, in batches", Unit::Times),
+            less("÷ bare, one at a time", Unit::Times),
             less("engine of 1 node, in batches", Unit::Nanoseconds),
             less("of 1, one at a time", Unit::Nanoseconds),
+            less("engine of the bare reader, in batches", Unit::Nanoseconds),
+            less("of bare, one at a time", Unit::Nanoseconds),
             less("engine of 8 nodes, in batches", Unit::Nanoseconds),
             less("of 8, one at a time", Unit::Nanoseconds),
         ],
@@ -77,6 +90,9 @@ pub(crate) const ROWS: &[Row] = &[
             more("8 nodes ÷ 1 node", Unit::Times),
             more("4 ÷ 1", Unit::Times),
             more("2 ÷ 1", Unit::Times),
+            more("1 with the streams of 8 ÷ 1", Unit::Times),
+            more("1 with those of 4 ÷ 1", Unit::Times),
+            more("1 with those of 2 ÷ 1", Unit::Times),
             more("1 node", Unit::PerSecond),
             more("2", Unit::PerSecond),
             more("4", Unit::PerSecond),
@@ -87,7 +103,7 @@ pub(crate) const ROWS: &[Row] = &[
             floor(1, Against::Nothing, 0.95),
             floor(2, Against::Nothing, 0.95),
         ],
-        run: cost::scale,
+        run: scale::scale,
     },
     Row {
         name: "node-resume",
@@ -99,7 +115,11 @@ pub(crate) const ROWS: &[Row] = &[
         },
         needs: Needs::Nodes,
         measures: &[less("median", Unit::Nanoseconds), less("p99", Unit::Nanoseconds), EXTRA],
-        lines: &[floor(0, Against::Nothing, 1e7), floor(2, Against::Nothing, 0.0)],
+        lines: &[
+            floor(0, Against::Nothing, 1e7),
+            floor(1, Against::Nothing, 1e7),
+            floor(2, Against::Nothing, 0.0),
+        ],
         run: returns::resume,
     },
     Row {
