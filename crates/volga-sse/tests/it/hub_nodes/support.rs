@@ -31,7 +31,7 @@ pub(crate) struct ScriptState {
     pub(super) tail_calls: usize,
     /// The engine does not answer.
     pub(super) is_silent: bool,
-    pub(super) appended: Vec<Append>,
+    pub(crate) appended: Vec<Append>,
     pub(super) answers: Vec<Result<Receipt, SendError>>,
 }
 
