@@ -31,7 +31,7 @@ const FILTERS: [(&[&str], &[&str]); 9] = [
 /// A hub in the memory of one process, or one that nodes share.
 enum TestHub {
     Local(Hub),
-    Shared(Node),
+    Shared(Box<Node>),
 }
 
 impl TestHub {
@@ -43,7 +43,7 @@ impl TestHub {
             true => {
                 let node = node_of(builder(), 0);
                 node.script.0.lock().expect("no panic").tail = Some(at(0));
-                Self::Shared(node)
+                Self::Shared(Box::new(node))
             }
         }
     }

@@ -100,6 +100,31 @@ struct Extras {
     told_lost: Option<bool>,
 }
 
+impl Extras {
+    /// Whether there is nothing but a gap that was reported, of which the subscription has read
+    /// everything.
+    fn has_only_gap_before(&self, cursor: u64) -> bool {
+        let Self {
+            reported_through,
+            floor,
+            is_overrun,
+            present_by_pattern,
+            identity,
+            pacer,
+            waiting,
+            told_lost,
+        } = self;
+        *reported_through <= cursor
+            && *floor == 0
+            && !is_overrun
+            && present_by_pattern.is_none()
+            && identity.is_none()
+            && pacer.is_none()
+            && waiting.is_none()
+            && told_lost.is_none()
+    }
+}
+
 /// What a subscription has ready for an empty frame.
 pub(crate) enum ReadyDelivery {
     Single(Delivery),
@@ -286,6 +311,10 @@ impl Subscription {
             self.has_caught_up = true;
             if let Some(extras) = &mut self.extras {
                 extras.is_overrun = false;
+                // A subscription that waits must not keep what it needed for its last gap.
+                if extras.has_only_gap_before(self.subscriber.cursor()) {
+                    self.extras = None;
+                }
             }
             if std::mem::take(&mut self.needs_first_id) {
                 return Poll::Ready(Some(self.position_message().into()));
