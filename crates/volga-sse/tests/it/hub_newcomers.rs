@@ -259,7 +259,7 @@ proptest! {
         // A client with an unknown ID gets a gap before it, and never an ID alone.
         prop_assert_eq!(&unknown, &unknown_too);
         if is_shared && is_closed && unknown.is_empty() {
-            // It would have had to wait for its node. It returns with its ID, and gets the gap then.
+            // It had to wait for its node. It returns with its ID, and gets the gap then.
             return Ok(());
         }
         let gap = &unknown[0];
