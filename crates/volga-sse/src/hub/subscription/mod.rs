@@ -77,6 +77,8 @@ pub struct Subscription {
     has_caught_up: bool,
     /// True while the client has no event ID yet with which it could resume, and is to get one.
     needs_first_id: bool,
+    /// Whether it has returned something since it last began to wait.
+    has_returned: bool,
     extras: Option<Box<Extras>>,
 }
 
@@ -182,6 +184,7 @@ impl Subscription {
             policy,
             has_caught_up: false,
             needs_first_id,
+            has_returned: true,
             extras,
         }
     }
@@ -299,6 +302,7 @@ impl Subscription {
             }
             if let Some(ready) = next(self) {
                 self.needs_first_id = false;
+                self.has_returned = true;
                 self.pacer().into_iter().for_each(Pacer::note_delivery);
                 return Poll::Ready(Some(ready));
             }
@@ -322,6 +326,9 @@ impl Subscription {
             self.park(cx);
             let is_told = self.untold_state().is_none();
             if !self.has_news() && is_told && self.subscriber.end() == end {
+                if !std::mem::take(&mut self.has_returned) {
+                    self.hub.sweep_if_quiet();
+                }
                 return Poll::Pending;
             }
         }
