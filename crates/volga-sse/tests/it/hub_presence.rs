@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -171,6 +171,64 @@ async fn every_watch_ends_with_the_picture_that_there_was_when_the_hub_closed() 
             let index = MODEL_TOPICS.iter().position(|of| of == topic).expect("one of them");
             assert!(picture.iter().eq(expect[index].keys()), "{topic}: {picture:?}");
             assert_eq!(watch.next().now_or_never(), Some(None), "it stays at its end");
+        }
+    }
+}
+
+/// A watch that was woken and has not looked yet is not woken again. So 5,000 joins cost 100 wakes,
+/// and not 500,000, and each watch gets one list in place of 5,000 changes.
+#[tokio::test(start_paused = true)]
+async fn many_joins_and_leaves_wake_each_watch_once() {
+    const PEOPLE: usize = 5_000;
+    const WATCHES: usize = 100;
+    for grace in [Duration::ZERO, GRACE] {
+        for topics in ["room", "*"] {
+            let hub = Hub::builder().presence_grace(grace).build();
+            hub.create_topic("room").unwrap();
+            let mut watches: Vec<_> =
+                (0..WATCHES).map(|_| hub.watch_presence("room").unwrap()).collect();
+            let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+            let waker = Waker::from(Arc::clone(&wakes));
+            // Returns how many events the watches get, and who is present after them.
+            let mut wait = || {
+                let mut events = 0;
+                let mut present = 0;
+                for watch in &mut watches {
+                    let mut cx = Context::from_waker(&waker);
+                    while let Poll::Ready(event) = pin!(watch.next()).poll(&mut cx) {
+                        events += 1;
+                        match event.expect("open") {
+                            PresenceEvent::Present(people) => present = people.len(),
+                            PresenceEvent::Joined(_) => present += 1,
+                            PresenceEvent::Left(_) => present -= 1,
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                }
+                (events, present)
+            };
+            let woken = || wakes.0.swap(0, Ordering::Relaxed);
+            assert_eq!(wait(), (WATCHES, 0));
+            let join = |n: usize| hub.subscribe(topics).identity(n.to_string()).open().unwrap();
+            let people: Vec<_> = (0..PEOPLE).map(join).collect();
+            assert_eq!(woken(), WATCHES);
+            assert_eq!(wait(), (WATCHES, PEOPLE));
+            woken();
+
+            // Everybody loses the connection and returns.
+            drop(people);
+            let people: Vec<_> = (0..PEOPLE).map(join).collect();
+            assert!(woken() <= WATCHES);
+            let events = if grace.is_zero() { WATCHES } else { 0 };
+            assert_eq!(wait().0, events, "{grace:?}");
+            woken();
+
+            // Everybody leaves for good.
+            drop(people);
+            advance(GRACE).await;
+            assert!(hub.presence("room").is_empty());
+            assert!(woken() <= WATCHES);
+            assert_eq!(wait(), (WATCHES, 0));
         }
     }
 }
