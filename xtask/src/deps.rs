@@ -68,7 +68,8 @@ const FORBIDDEN_IMPORTS: &[(u8, &str, &[&str])] = &[
     // It works in any server. Of our crates it knows the hub, which it connects to Redis.
     (4, "volga-relay-disk", &["hyper", "axum", "tower", "volga-core", "volga-http"]),
     (4, "volga-relay-redis", &["hyper", "axum", "tower", "volga-core", "volga-http"]),
-    // It works in any server. Of our crates it knows the hub, for its feature `hub`.
+    // It works in any server. Of our crates it knows the hub and the JSON of event streams, for its
+    // features `hub` and `json`.
     (4, "volga-ws", &["hyper", "axum", "tower", "volga-core", "volga-http"]),
 ];
 

@@ -114,8 +114,11 @@ pub use services::factory::{Dependencies, Factory, Inject};
 pub use services::needs::Needs;
 pub use services::registry::{Scope, Services};
 
-/// The paths to which the macros of this crate expand. This is not a public interface.
+/// The paths to which the macros of this crate expand, and what other crates of the workspace use.
+/// This is not a public interface.
 #[doc(hidden)]
 pub mod __private {
     pub use http::{HeaderName, HeaderValue};
+
+    pub use crate::response::json_text::to_json;
 }

@@ -107,9 +107,14 @@ pub use stream::{
     spread::DEFAULT_FAREWELL_SPREAD,
 };
 
-/// For the expansions of this crate's macros. Not a public interface.
-#[cfg(feature = "macros")]
+/// For the expansions of this crate's macros, and for other crates of the workspace. Not a public
+/// interface.
+#[cfg(any(feature = "json", feature = "macros"))]
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "macros")]
     pub use volga_macros::yields;
+
+    #[cfg(feature = "json")]
+    pub use crate::codec::json::to_json;
 }

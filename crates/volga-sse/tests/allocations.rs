@@ -96,8 +96,11 @@ mod hub {
 
     use allocation_counter::measure;
     use volga_sse::{
-        Message,
-        hub::{Delivery, Hub, Subscription},
+        Message, Position,
+        hub::{
+            Append, Delivery, Hub, Incoming, KeyChange, Policy, Receipt, Relay, RelayError,
+            RelayFuture, RelayState, SendError, Subscribe, Subscription,
+        },
     };
 
     /// The bytes of a subscription that waits, with all that the hub holds for it. Its stream's
@@ -210,15 +213,103 @@ mod hub {
         }
     }
 
+    /// How each kind of client of one topic begins, and what happens to it before it waits.
     #[test]
     fn a_subscription_that_waits_is_small() {
-        let hub = Hub::new();
-        let mut all = Vec::new();
-        all.reserve_exact(4_000);
-        let info = measure(|| all.extend(subscribed(&hub, 4_000, &["a.1"])));
-        let bytes = info.bytes_current as usize / all.len() + size_of::<Subscription>();
-        println!("{bytes} bytes, of which {} in place", size_of::<Subscription>());
-        assert!(bytes <= IDLE, "{bytes} bytes");
+        type Open = fn(&Hub) -> Subscribe<'_>;
+        let kinds: [(&str, Open); 10] = [
+            ("new", |hub| hub.subscribe("a.1")),
+            ("without a first ID", |hub| hub.subscribe("a.1").without_first_id()),
+            ("with a history", |hub| hub.subscribe("a.1").history(50)),
+            ("ends if it is too slow", |hub| hub.subscribe("a.1").policy(Policy::close())),
+            ("of a keyed topic", |hub| hub.subscribe("k.1")),
+            ("gets the newest values", |hub| hub.subscribe("k.1").policy(Policy::Latest)),
+            ("resumes", |hub| hub.subscribe("a.1").resume(hub.position())),
+            ("was away for long", |hub| {
+                hub.subscribe("a.1").resume(Position::new(hub.position().epoch(), 1))
+            }),
+            ("has an unknown ID", |hub| hub.subscribe("a.1").resume("unknown").history(9)),
+            ("has an unknown ID for a keyed topic", |hub| hub.subscribe("k.1").resume("unknown")),
+        ];
+        for (kind, open) in kinds {
+            for is_shared in [false, true] {
+                for has_burst in [false, true] {
+                    let hub = Hub::builder().max_messages(100).keyed("k.1", 9).expect("a name");
+                    let (hub, mut feed) = match is_shared {
+                        false => (hub.build(), None),
+                        true => {
+                            let (hub, mut feed) = hub.build_shared(NoEngine);
+                            feed.begin(7, None);
+                            feed.set_state(RelayState::Live);
+                            (hub, Some(feed))
+                        }
+                    };
+                    let mut last = 0;
+                    let mut publish = |count: usize| {
+                        for number in 0..count {
+                            let topic = ["a.1", "k.1"][number % 2];
+                            last += 1;
+                            let Some(feed) = &mut feed else {
+                                let message = Message::new().data("x");
+                                _ = match topic {
+                                    "k.1" => hub.publish_keyed(topic, "key", message),
+                                    _ => hub.publish(topic, message),
+                                }
+                                .expect("published");
+                                continue;
+                            };
+                            let key = match topic {
+                                "k.1" => KeyChange::Set("key"),
+                                _ => KeyChange::None,
+                            };
+                            feed.take([Incoming {
+                                position: Position::new(7, last),
+                                after: None,
+                                at: None,
+                                topic: topic.as_bytes(),
+                                key,
+                                payload: b"\x01data: x\n",
+                            }]);
+                        }
+                    };
+                    publish(300);
+                    let mut all = Vec::new();
+                    all.reserve_exact(2_000);
+                    let read = |all: &mut Vec<Subscription>| {
+                        all.iter_mut()
+                            .for_each(|one| while matches!(poll(one), Poll::Ready(Some(_))) {});
+                    };
+                    let info = measure(|| {
+                        all.extend((0..2_000).map(|_| open(&hub).open().expect("open")));
+                        read(&mut all);
+                    });
+                    let mut bytes = info.bytes_current;
+                    if has_burst {
+                        // It is longer than the logs, which are full before and after it.
+                        bytes += measure(|| {
+                            publish(400);
+                            read(&mut all);
+                        })
+                        .bytes_current;
+                    }
+                    let bytes = bytes as usize / all.len() + size_of::<Subscription>();
+                    println!("{bytes} bytes: {kind}, shared: {is_shared}, burst: {has_burst}");
+                    assert!(bytes <= IDLE, "{bytes} bytes: {kind}, {is_shared}, {has_burst}");
+                }
+            }
+        }
+    }
+
+    struct NoEngine;
+
+    impl Relay for NoEngine {
+        fn append(&self, _: Vec<Append>) -> RelayFuture<Vec<Result<Receipt, SendError>>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn tail(&self) -> RelayFuture<Result<Position, RelayError>> {
+            Box::pin(std::future::pending())
+        }
     }
 }
 

@@ -147,4 +147,21 @@ mod tests {
         let next = envelope(first.next().await.unwrap());
         assert!(next.contains(r#""data":"again""#) && !next.contains("event"), "{next}");
     }
+
+    #[tokio::test]
+    async fn a_gap_has_the_name_that_was_set_and_no_other_message_can_have_it() {
+        for (name, other) in [("gap", "missed"), ("missed", "gap")] {
+            let hub = Hub::builder().max_messages(1).gap_event(name).unwrap().build();
+            let message = |name| SseMessage::new().event(name).data("x");
+            let first = hub.publish("news", message(other)).unwrap();
+            assert!(hub.publish("news", message(name)).is_err());
+            (0..2).for_each(|_| _ = hub.publish("news", message(other)).unwrap());
+            let mut late = hub.subscribe("news").resume(first).open().unwrap();
+            for expect in [name, other] {
+                let text = envelope(late.next().await.unwrap());
+                let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(value["event"], expect, "{text}");
+            }
+        }
+    }
 }

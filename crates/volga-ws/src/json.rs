@@ -31,7 +31,7 @@ impl JsonError {
 }
 
 fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Message, JsonError> {
-    Ok(serde_json::to_string(value)?.into())
+    Ok(volga_sse::__private::to_json(value)?.into())
 }
 
 fn decode<T: DeserializeOwned>(message: &Message) -> Result<T, JsonError> {

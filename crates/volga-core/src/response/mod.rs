@@ -12,6 +12,7 @@ pub(crate) mod error_report;
 pub(crate) mod error_response;
 pub(crate) mod into_response;
 pub(crate) mod into_response_parts;
+pub(crate) mod json_text;
 pub(crate) mod lost_request;
 pub(crate) mod missing_headers;
 pub(crate) mod missing_value;

@@ -433,6 +433,23 @@ fn a_publish_wakes_each_sleeping_subscriber_of_its_topic_once_and_nobody_else() 
     }
 }
 
+#[test]
+fn several_messages_at_once_wake_each_subscriber_once() {
+    let hub = Hub::new();
+    for topics in [&["a"][..], &["a", "c"], &["*"]] {
+        // All of them share the waker, so it counts the wake-ups of all.
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let poll = |subscription: &mut Subscription| {
+            pin!(subscription.next()).poll(&mut Context::from_waker(&waker)).is_ready()
+        };
+        let mut all: Vec<_> = (0..10).map(|_| hub.subscribe(topics).open().unwrap()).collect();
+        all.iter_mut().for_each(|subscription| while poll(subscription) {});
+        hub.publish_many("a", ["1", "2", "3"].map(text)).unwrap();
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 10, "{topics:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pace_delivers_the_first_at_once_and_the_rest_of_a_burst_together() {
     let window = Duration::from_millis(50);

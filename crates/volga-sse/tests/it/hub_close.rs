@@ -9,7 +9,7 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use volga_sse::{
     Decoder, Message, RefusalResponse, Sse,
-    hub::{Delivery, Hub, HubBuilder, PublishError, SubscribeError, SubscriptionEnd},
+    hub::{Delivery, Hub, HubBuilder, Policy, PublishError, SubscribeError, SubscriptionEnd},
     reconnect::{AttemptEnd, NextStep, ReconnectPolicy, Rejection},
 };
 
@@ -17,10 +17,41 @@ fn text(text: &str) -> Message {
     Message::new().data(text)
 }
 
+/// The names and patterns of a client, the topic of the messages, and the policy.
+type Kind = (&'static [&'static str], &'static str, Policy);
+
+const KINDS: [Kind; 9] = [
+    (&["news"], "news", Policy::Gap),
+    (&["news"], "news", Policy::close()),
+    (&["news", "more"], "news", Policy::Gap),
+    (&["*"], "news", Policy::Gap),
+    (&["more", ">"], "news", Policy::close()),
+    (&["k.news"], "k.news", Policy::Gap),
+    (&["k.news"], "k.news", Policy::Latest),
+    (&["k.*"], "k.news", Policy::Latest),
+    (&["news", ">"], "k.news", Policy::Gap),
+];
+
+fn builder() -> HubBuilder {
+    Hub::builder().keyed("k.*", 9).expect("a pattern")
+}
+
+fn publish(hub: &Hub, topic: &str, data: &str) {
+    let result = match topic.starts_with("k.") {
+        true => hub.publish_keyed(topic, "key", text(data)),
+        false => hub.publish(topic, text(data)),
+    };
+    result.expect("published");
+}
+
 /// What a handler responds to a client with this last event ID: the status, the content type, and
 /// the body as far as it is ready.
-fn respond(hub: &Hub, last_event_id: &str) -> (u16, Option<&'static str>, Vec<u8>, bool) {
-    let subscription = match hub.subscribe("news").resume(last_event_id).open() {
+fn respond(
+    hub: &Hub,
+    (filters, _, policy): Kind,
+    last_event_id: &str,
+) -> (u16, Option<&'static str>, Vec<u8>, bool) {
+    let subscription = match hub.subscribe(filters).policy(policy).resume(last_event_id).open() {
         Ok(subscription) => subscription,
         Err(error) => return (error.status().as_u16(), None, Vec::new(), true),
     };
@@ -38,6 +69,7 @@ fn respond(hub: &Hub, last_event_id: &str) -> (u16, Option<&'static str>, Vec<u8
 
 /// An `EventSource` as the HTML standard has it.
 struct EventSource {
+    kind: Kind,
     policy: ReconnectPolicy,
     last_event_id: String,
     received: Vec<String>,
@@ -46,8 +78,9 @@ struct EventSource {
 }
 
 impl EventSource {
-    fn new() -> Self {
+    fn new(kind: Kind) -> Self {
         Self {
+            kind,
             policy: ReconnectPolicy::new(),
             last_event_id: String::new(),
             received: Vec::new(),
@@ -61,7 +94,7 @@ impl EventSource {
         if !self.is_open {
             return;
         }
-        let (status, content_type, body, has_ended) = respond(hub, &self.last_event_id);
+        let (status, content_type, body, has_ended) = respond(hub, self.kind, &self.last_event_id);
         let end = match Rejection::of(status, content_type) {
             Some(rejection) => rejection.into(),
             None => {
@@ -86,41 +119,51 @@ impl EventSource {
     }
 }
 
-fn closed_hub(builder: HubBuilder) -> (Hub, EventSource) {
+fn closed_hub(builder: HubBuilder, kind: Kind) -> (Hub, EventSource) {
     let hub = builder.build();
-    let mut client = EventSource::new();
-    hub.publish("news", text("before")).expect("published");
+    let mut client = EventSource::new(kind);
+    publish(&hub, kind.1, "before");
     client.connect(&hub);
-    hub.publish("news", text("missed")).expect("published");
+    publish(&hub, kind.1, "missed");
     hub.close();
     (hub, client)
 }
 
 #[tokio::test]
 async fn a_client_survives_the_close_and_finds_the_next_hub() {
-    let (hub, mut client) = closed_hub(Hub::builder());
-    for _ in 0..5 {
-        client.connect(&hub);
-        assert!(client.is_open);
-    }
-    // It gets once what it missed, although the hub is closed.
-    assert_eq!(client.received, ["message:missed"]);
+    for kind in KINDS {
+        let topic = kind.1;
+        let (hub, mut client) = closed_hub(builder(), kind);
+        for _ in 0..5 {
+            client.connect(&hub);
+            assert!(client.is_open);
+        }
+        // It gets once what it missed, although the hub is closed. A keyed topic began with its
+        // value.
+        let is_keyed = topic.starts_with("k.");
+        let expect = ["message:before", "message:missed"];
+        assert_eq!(client.received, expect[usize::from(!is_keyed)..], "{kind:?}");
 
-    let next = Hub::new();
-    next.publish("news", text("not for those who are new")).expect("published");
-    client.connect(&next);
-    assert!(client.received[1].starts_with("gap:{\"after\":null"), "{:?}", client.received);
-    next.publish("news", text("after")).expect("published");
-    client.connect(&next);
-    assert_eq!(client.received[2..], ["message:after"]);
+        let next = builder().build();
+        publish(&next, topic, "a value, or not for those who are new");
+        client.received.clear();
+        client.connect(&next);
+        let gap = &client.received[0];
+        assert!(gap.starts_with("gap:{\"after\":null"), "{:?}", client.received);
+        assert_eq!(client.received.len(), if is_keyed { 2 } else { 1 }, "{kind:?}");
+        publish(&next, topic, "after");
+        client.received.clear();
+        client.connect(&next);
+        assert_eq!(client.received, ["message:after"], "{kind:?}");
+    }
 }
 
 #[tokio::test]
 async fn clients_of_a_closed_hub_do_not_return_at_the_same_time() {
-    let (hub, _) = closed_hub(Hub::builder());
+    let (hub, _) = closed_hub(builder(), KINDS[0]);
     let times: HashSet<Duration> = (0..100)
         .map(|_| {
-            let mut client = EventSource::new();
+            let mut client = EventSource::new(KINDS[0]);
             client.connect(&hub);
             client.times[0]
         })
@@ -134,12 +177,14 @@ async fn a_client_is_told_to_stop_if_the_application_says_so() {
         (RefusalResponse::NoContent, StatusCode::NO_CONTENT),
         (RefusalResponse::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
     ] {
-        let (hub, mut client) = closed_hub(Hub::builder().closed_response(response));
-        client.connect(&hub);
-        assert!(!client.is_open);
-        let error = hub.subscribe("news").open().expect_err("closed");
-        assert_eq!(error, SubscribeError::Closed { refusal: response });
-        assert_eq!(error.status(), status);
+        for kind in KINDS {
+            let (hub, mut client) = closed_hub(builder().closed_response(response), kind);
+            client.connect(&hub);
+            assert!(!client.is_open);
+            let error = hub.subscribe(kind.0).policy(kind.2).open().expect_err("closed");
+            assert_eq!(error, SubscribeError::Closed { refusal: response });
+            assert_eq!(error.status(), status);
+        }
     }
 }
 
@@ -167,7 +212,7 @@ async fn those_who_are_there_get_everything_and_a_farewell_whatever_comes_later(
 
 #[tokio::test]
 async fn a_program_that_subscribes_to_a_closed_hub_sees_the_end_at_once() {
-    let (hub, _) = closed_hub(Hub::builder());
+    let (hub, _) = closed_hub(builder(), KINDS[0]);
     for topics in ["news", "new", ">"] {
         let mut subscription = hub.subscribe(topics).history(1).open().expect("open");
         if topics != "new" {

@@ -1,6 +1,9 @@
 //! Keyed topics: what new clients, slow clients and pages see.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
+use tokio::time::advance;
 use volga_sse::hub::{Delivery, Hub, Policy, PublishError, SubscribeError};
 
 use super::hub_support::{publish, ready, text};
@@ -113,4 +116,36 @@ fn latest_skips_what_a_newer_message_of_its_key_replaced() {
 
     let error = hub.subscribe("plain").policy(Policy::Latest).open().unwrap_err();
     assert_eq!(error, SubscribeError::NotKeyed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_pace_latest_gives_each_key_at_most_once_in_that_time() {
+    let window = Duration::from_millis(50);
+    for topics in [&["k.1"][..], &["k.1", "k.2"], &["k.*"]] {
+        let hub = Hub::builder().keyed("k.*", 9).unwrap().build();
+        let subscribe = hub.subscribe(topics).policy(Policy::Latest);
+        let mut paced = subscribe.pace(window).without_first_id().open().unwrap();
+        for round in 0..20 {
+            for change in 0..40 {
+                let key = ["a", "b", "c"][change % 3];
+                hub.publish_keyed("k.1", key, text(format!("{key} {round} {change}"))).unwrap();
+                // In the first round, the first message comes at once.
+                if (round, change) == (0, 0) {
+                    assert_eq!(ready(&mut paced), ["a 0 0"]);
+                }
+                assert_eq!(ready(&mut paced), [""; 0]);
+                advance(Duration::from_millis(1)).await;
+            }
+            advance(2 * window).await;
+            let last = [37, 38, 39].map(|change| {
+                let key = ["a", "b", "c"][change % 3];
+                format!("{key} {round} {change}")
+            });
+            let mut received = ready(&mut paced);
+            received.sort_unstable();
+            let mut expect = last.to_vec();
+            expect.sort_unstable();
+            assert_eq!(received, expect, "{topics:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Waker},
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -17,6 +17,7 @@ use volga_sse::hub::{
     DEFAULT_MAX_PRESENCE_EVENTS, Hub, PresenceEvent, PresenceWatch, Subscription, SubscriptionEnd,
 };
 
+use super::hub_nodes::support::node_of;
 use super::hub_support::{Wakes, publish};
 use super::seeded::{Random, Seed};
 
@@ -112,9 +113,178 @@ fn a_watch_that_is_not_polled_starts_over_instead_of_growing() {
 
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Joins and leaves with and without a grace, by names and by patterns, on a hub of one process and
+/// on one that nodes share. Then the hub closes, everybody leaves, and time passes.
+#[tokio::test(start_paused = true)]
+async fn every_watch_ends_with_the_picture_that_there_was_when_the_hub_closed() {
+    for seed in 0..200 {
+        let _seed = Seed(seed);
+        let mut random = Random(seed);
+        let grace = if seed % 2 == 0 { Duration::ZERO } else { GRACE };
+        let builder = Hub::builder().presence_grace(grace);
+        let mut node = None;
+        let hub = match seed % 4 < 2 {
+            true => builder.build(),
+            false => node.insert(node_of(builder, 0)).hub.clone(),
+        };
+        let mut watches: Vec<_> = (0..8)
+            .map(|n| {
+                let topic = MODEL_TOPICS[n % 4];
+                (topic, hub.watch_presence(topic).unwrap(), BTreeSet::new())
+            })
+            .collect();
+        let mut open = Vec::new();
+        for _ in 0..random.below(60) {
+            match random.below(6) {
+                0..3 => {
+                    let (who, filters) =
+                        (random.pick(&MODEL_IDENTITIES), random.pick(&MODEL_FILTERS));
+                    open.push(hub.subscribe(filters).identity(who).open().unwrap());
+                }
+                3 if !open.is_empty() => drop(open.swap_remove(random.below(open.len()))),
+                4 => {
+                    let index = random.below(watches.len());
+                    let (_, watch, picture) = &mut watches[index];
+                    follow(picture, watch);
+                }
+                _ => advance(GRACE / 4).await,
+            }
+        }
+        let expect = MODEL_TOPICS.map(|topic| hub.presence(topic));
+        hub.close();
+        open.truncate(random.below(open.len() + 1));
+        advance(2 * GRACE).await;
+        drop(open);
+        for (topic, watch, picture) in &mut watches {
+            while let Some(event) = watch.next().now_or_never().expect("an event or the end") {
+                let is_new = match event {
+                    PresenceEvent::Present(present) => {
+                        *picture = present.into_keys().collect();
+                        true
+                    }
+                    PresenceEvent::Joined(identity) => picture.insert(identity),
+                    PresenceEvent::Left(identity) => picture.remove(&identity),
+                    other => panic!("{other:?}"),
+                };
+                assert!(is_new, "each change is told once");
+            }
+            let index = MODEL_TOPICS.iter().position(|of| of == topic).expect("one of them");
+            assert!(picture.iter().eq(expect[index].keys()), "{topic}: {picture:?}");
+            assert_eq!(watch.next().now_or_never(), Some(None), "it stays at its end");
+        }
+    }
+}
+
+/// A watch that was woken and has not looked yet is not woken again. So 5,000 joins cost 100 wakes,
+/// and not 500,000, and each watch gets one list in place of 5,000 changes.
+#[tokio::test(start_paused = true)]
+async fn many_joins_and_leaves_wake_each_watch_once() {
+    const PEOPLE: usize = 5_000;
+    const WATCHES: usize = 100;
+    for grace in [Duration::ZERO, GRACE] {
+        for topics in ["room", "*"] {
+            let hub = Hub::builder().presence_grace(grace).build();
+            hub.create_topic("room").unwrap();
+            let mut watches: Vec<_> =
+                (0..WATCHES).map(|_| hub.watch_presence("room").unwrap()).collect();
+            let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+            let waker = Waker::from(Arc::clone(&wakes));
+            // Returns how many events the watches get, and who is present after them.
+            let mut wait = || {
+                let mut events = 0;
+                let mut present = 0;
+                for watch in &mut watches {
+                    let mut cx = Context::from_waker(&waker);
+                    while let Poll::Ready(event) = pin!(watch.next()).poll(&mut cx) {
+                        events += 1;
+                        match event.expect("open") {
+                            PresenceEvent::Present(people) => present = people.len(),
+                            PresenceEvent::Joined(_) => present += 1,
+                            PresenceEvent::Left(_) => present -= 1,
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                }
+                (events, present)
+            };
+            let woken = || wakes.0.swap(0, Ordering::Relaxed);
+            assert_eq!(wait(), (WATCHES, 0));
+            let join = |n: usize| hub.subscribe(topics).identity(n.to_string()).open().unwrap();
+            let people: Vec<_> = (0..PEOPLE).map(join).collect();
+            assert_eq!(woken(), WATCHES);
+            assert_eq!(wait(), (WATCHES, PEOPLE));
+            woken();
+
+            // Everybody loses the connection and returns.
+            drop(people);
+            let people: Vec<_> = (0..PEOPLE).map(join).collect();
+            assert!(woken() <= WATCHES);
+            let events = if grace.is_zero() { WATCHES } else { 0 };
+            assert_eq!(wait().0, events, "{grace:?}");
+            woken();
+
+            // Everybody leaves for good.
+            drop(people);
+            advance(GRACE).await;
+            assert!(hub.presence("room").is_empty());
+            assert!(woken() <= WATCHES);
+            assert_eq!(wait(), (WATCHES, 0));
+        }
+    }
+}
+
+/// A task that is woken may call the hub at once, so nobody is woken under its lock.
+#[tokio::test(start_paused = true)]
+async fn a_watch_may_call_the_hub_while_it_is_woken() {
+    struct Caller(Hub, AtomicUsize);
+
+    impl Wake for Caller {
+        fn wake(self: Arc<Self>) {
+            let Self(hub, calls) = &*self;
+            let _ = hub.presence("a");
+            let _ = hub.stats();
+            drop(hub.subscribe("b").identity("caller").open());
+            calls.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    let hub = Hub::builder().presence_grace(GRACE).build();
+    let caller = Arc::new(Caller(hub.clone(), AtomicUsize::new(0)));
+    let mut watch = hub.watch_presence("a").unwrap();
+    let mut person = None;
+    let mut wait = |expect: usize| {
+        let waker = Waker::from(Arc::clone(&caller));
+        let mut cx = Context::from_waker(&waker);
+        while pin!(watch.next()).poll(&mut cx).is_ready() {}
+        caller.1.store(expect, Ordering::Relaxed);
+    };
+    let calls = || caller.1.load(Ordering::Relaxed);
+    let join = || hub.subscribe(["a", "x.*"]).identity("anna").open().unwrap();
+    wait(0);
+    person.replace(join());
+    assert_eq!(calls(), 1, "a join");
+    wait(0);
+    hub.close_identity("anna");
+    assert_eq!(calls(), 1, "a sign-out");
+    wait(0);
+    person.replace(join());
+    assert_eq!(calls(), 1, "a return");
+    wait(0);
+    person.take();
+    advance(GRACE).await;
+    assert!(hub.presence("a").is_empty());
+    assert_eq!(calls(), 1, "the end of a grace");
+    wait(0);
+    hub.close();
+    assert_eq!(calls(), 1, "a close");
+}
+
 /// Updates the picture of who is present by what the watch tells.
-fn follow(picture: &mut BTreeSet<Arc<str>>, watch: &mut PresenceWatch) {
+/// Returns how many joins and leaves it told.
+fn follow(picture: &mut BTreeSet<Arc<str>>, watch: &mut PresenceWatch) -> usize {
+    let mut changes = 0;
     for event in told(watch) {
+        changes += usize::from(!matches!(event, PresenceEvent::Present(_)));
         let is_new = match event {
             PresenceEvent::Present(present) => {
                 *picture = present.into_keys().collect();
@@ -126,6 +296,7 @@ fn follow(picture: &mut BTreeSet<Arc<str>>, watch: &mut PresenceWatch) {
         };
         assert!(is_new, "each change is told once");
     }
+    changes
 }
 
 /// Everything that a watch tells now.
@@ -324,8 +495,12 @@ async fn an_identity_that_signs_out_leaves_at_once_and_one_that_disconnects_has_
                 }
                 assert_eq!(hub.presence(topic), expect, "{topic}");
                 let picture = &mut pictures[index];
-                follow(picture, &mut watches[index]);
+                let before = picture.clone();
+                let changes = follow(picture, &mut watches[index]);
                 assert!(picture.iter().eq(expect.keys()), "{topic}: {picture:?}");
+                // Nobody is told of somebody who left and joined within one step.
+                let is_least = changes == before.symmetric_difference(picture).count();
+                assert!(is_least, "{topic}: {changes} changes from {before:?} to {picture:?}");
             }
         }
     }

@@ -8,10 +8,12 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use volga_sse::{
     EncodeError, Message, Position,
     hub::{
-        CreateTopicError, Delivery, Hub, HubBuilder, HubStats, Policy, PublishError, SendMessage,
-        SubscribeError, Subscription, TopicCreation, TopicStats,
+        CreateTopicError, Delivery, Hub, HubBuilder, HubStats, Policy, PublishError, SendError,
+        SendMessage, SubscribeError, Subscription, TopicCreation, TopicStats,
     },
 };
+
+use super::hub_nodes::support::node_of;
 
 const MAX_MESSAGES: usize = 8;
 const MAX_BYTES: usize = 400;
@@ -198,6 +200,10 @@ proptest! {
             hub.publish_keyed("k", "p", message()),
             hub.remove_key("k", "p", message()),
             hub.publish_many("a", [text(data), message()]).map(|last| last.expect("two")),
+            sent(hub.send("a", message())),
+            sent(hub.send("a", message()).retry_key("r")),
+            sent(hub.send("k", message()).key("p")),
+            sent(hub.send("k", message()).remove_key("p")),
         ];
         for result in results {
             match result {
@@ -209,6 +215,31 @@ proptest! {
             }
         }
         prop_assert!(hub.publish("a", Message::new().data(data)).is_ok());
+
+        // The nodes of a shared hub do not even ask their engine.
+        let builder = Hub::builder().gap_event(reserved).unwrap().keyed("k", 9).unwrap();
+        let node = node_of(builder, 0);
+        for send in [
+            node.hub.send("a", message()),
+            node.hub.send("k", message()).key("p").retry_key("r"),
+            node.hub.send("k", message()).remove_key("p"),
+        ] {
+            let result = send.into_future().now_or_never().expect("an engine that answers");
+            let is_refused =
+                matches!(result, Err(SendError::Refused(PublishError::ReservedEvent { .. })));
+            prop_assert_eq!(is_refused, name == reserved, "{:?}", result);
+        }
+        let appended = node.script.0.lock().unwrap().appended.len();
+        prop_assert_eq!(appended, if name == reserved { 0 } else { 3 });
+    }
+}
+
+/// What a hub without a relay says.
+fn sent(message: SendMessage) -> Result<Position, PublishError> {
+    match message.into_future().now_or_never().expect("a hub without a relay") {
+        Ok(receipt) => Ok(receipt.position),
+        Err(SendError::Refused(error)) => Err(error),
+        Err(error) => panic!("{error}"),
     }
 }
 

@@ -18,6 +18,8 @@ mod hub_keyed;
 #[cfg(feature = "hub")]
 mod hub_model;
 #[cfg(feature = "hub")]
+mod hub_newcomers;
+#[cfg(feature = "hub")]
 mod hub_nodes;
 #[cfg(feature = "hub")]
 mod hub_presence;

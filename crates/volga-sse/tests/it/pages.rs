@@ -35,6 +35,11 @@ fn every_test_that_a_page_names_exists() {
     sources(&root.join("crates"), &mut all);
     for page in PAGES {
         let text = fs::read_to_string(root.join(format!("docs/src/{page}.md"))).expect("a page");
+        let in_code = || text.split('`').skip(1).step_by(2);
+        for name in in_code().filter(|name| name.matches('_').count() > 4) {
+            let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            assert!(!is_name || all.contains(&format!("fn {name}(")), "{page}.md names {name}");
+        }
         let (_, table) = text.split_once("## Where it is tested").expect("a list of tests");
         let names = table.split('`').skip(1).step_by(2).filter(|name| !name.contains(['.', '/']));
         let mut count = 0;

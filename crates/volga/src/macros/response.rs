@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
-use volga_core::{Error, HttpBody, HttpResult};
+use volga_core::{__private::to_json, Error, HttpBody, HttpResult};
 
 /// Creates a response with status 200.
 ///
@@ -192,7 +192,7 @@ pub fn text(status: impl IntoStatus, text: fmt::Arguments<'_>) -> HttpResult {
 
 /// Creates a response with a value as JSON.
 pub fn json(status: impl IntoStatus, value: &(impl Serialize + ?Sized)) -> HttpResult {
-    let body = serde_json::to_vec(value).map_err(Error::server_error)?;
+    let body = to_json(value).map_err(Error::server_error)?;
     with_body(status, JSON, HttpBody::full(body))
 }
 

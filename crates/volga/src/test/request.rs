@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
-use volga_core::{Form, HttpBody, HttpRequest, IntoResponse};
+use volga_core::{__private::to_json, Form, HttpBody, HttpRequest, IntoResponse};
 
 use crate::test::response::TestResponse;
 use crate::test::transport::Transport;
@@ -87,7 +87,7 @@ impl<'a> TestRequest<'a> {
     /// Panics if the value cannot be serialized.
     #[track_caller]
     pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
-        let json = serde_json::to_vec(value).expect("a value that can be serialized");
+        let json = to_json(value).expect("a value that can be serialized");
         let content_type = HeaderValue::from_static("application/json");
         self.request.headers_mut().entry(header::CONTENT_TYPE).or_insert(content_type);
         self.body(json)

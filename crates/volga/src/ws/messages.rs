@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use volga_core::{Error, Json};
+use volga_core::{__private::to_json, Error, Json};
 use volga_ws::{CloseCode, CloseReason, Message, Utf8Bytes, WebSocket};
 
 use super::handler::SocketHandler;
@@ -108,8 +108,8 @@ replies!(Message, &str, String, Utf8Bytes, &'static [u8], Vec<u8>, Bytes);
 impl<T: Serialize> IntoReply for Json<T> {
     fn into_reply(self) -> Result<Option<Message>, Error> {
         // A value that cannot be written is a mistake of the server.
-        let text = serde_json::to_string(&self.0).map_err(Error::server_error)?;
-        Ok(Some(text.into()))
+        let text = to_json(&self.0).map_err(Error::server_error)?;
+        Ok(Some(String::from_utf8(text).map_err(Error::server_error)?.into()))
     }
 }
 

@@ -1,13 +1,16 @@
-//! The responses for errors of a hub, and the position from which a client resumes.
+//! The responses for errors of a hub, the position from which a client resumes, and the end of its
+//! subscription when it leaves.
 
 use volga::{
     App,
     di::Dc,
     error::Error,
     http::sse::{Hub, Message, RefusalResponse, Resume, TopicCreation},
-    ok, sse,
+    ok, sse, sse_stream,
     test::TestClient,
 };
+
+use crate::support::{data2, get2, http2, read_until, run, send, soon};
 
 /// `/read/TOPIC` subscribes, `/publish/TOPIC` publishes, and `/say/TEXT` publishes this text as the
 /// name of an event.
@@ -138,5 +141,45 @@ async fn an_id_that_cannot_be_read_is_a_gap_and_never_refused() {
         let gap = response.events().next().await.unwrap().unwrap();
         assert_eq!(gap.event(), "gap", "{gap:?}");
         assert!(gap.data().starts_with("{\"after\":null,"), "{gap:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_ends_when_its_client_leaves() {
+    let hub = Hub::new();
+    let server = run(|app| {
+        app.add_singleton(hub.clone());
+        app.map_get("/read/{topic}", async |topic: String, hub: Dc<Hub>| {
+            sse!(hub.subscribe(topic).open()?)
+        });
+        app.map_get("/block/{topic}", async |topic: String, hub: Dc<Hub>| {
+            let mut messages = hub.subscribe(topic).open()?;
+            sse!(sse_stream! {
+                while let Some(delivery) = messages.next().await {
+                    yield delivery;
+                }
+            })
+        });
+    })
+    .await;
+    let left = async || {
+        while hub.stats().subscribers > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    for path in ["/read/a", "/read/*", "/block/a"] {
+        let mut client = send(server.address, &format!("GET {path}")).await;
+        read_until(&mut client, "id: ").await;
+        assert_eq!(hub.stats().subscribers, 1);
+        drop(client);
+        soon("the end over HTTP/1", left()).await;
+
+        let client = http2(server.address).await;
+        let mut body = get2(&client, path).await.into_body();
+        data2(&mut body).await.expect("data").expect("no error");
+        assert_eq!(hub.stats().subscribers, 1);
+        // The connection stays open, and the client resets the stream alone.
+        drop(body);
+        soon("the end over HTTP/2", left()).await;
     }
 }

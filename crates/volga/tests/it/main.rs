@@ -39,6 +39,7 @@ mod https;
 mod hub_cuts;
 mod hub_errors;
 mod in_process;
+mod json_liars;
 mod layer_ends;
 mod limits_page;
 mod macros;

@@ -15,6 +15,7 @@ use crate::request::body::HttpBody;
 use crate::request::parts::RequestParts;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResult, IntoResponse, with_content_type};
+use crate::response::json_text::to_json;
 
 const CONTENT_TYPE: &str = "application/json";
 
@@ -88,7 +89,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 
     fn into_response(self) -> HttpResult {
-        let body = serde_json::to_vec(&self.0).map_err(Error::server_error)?;
+        let body = to_json(&self.0).map_err(Error::server_error)?;
         const VALUE: HeaderValue = HeaderValue::from_static(CONTENT_TYPE);
         with_content_type(VALUE, body)
     }

@@ -24,6 +24,7 @@ use crate::request::parts::RequestParts;
 use crate::response::box_error::BoxError;
 use crate::response::error::Error;
 use crate::response::into_response::{HttpResult, IntoResponse, with_content_type};
+use crate::response::json_text::to_json;
 
 const CONTENT_TYPE: &str = "application/x-ndjson";
 
@@ -192,7 +193,7 @@ impl<T: Serialize> Stream for NdJsonLines<T> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let value = ready!(Pin::new(&mut self.0).poll_next(cx));
         Poll::Ready(value.map(|value| {
-            let mut line = serde_json::to_vec(&value.map_err(Error::into_cause)?)?;
+            let mut line = to_json(&value.map_err(Error::into_cause)?)?;
             line.push(b'\n');
             Ok(line.into())
         }))

@@ -33,15 +33,36 @@ pub(crate) fn write_line<T: Serialize>(
 ) -> Result<bool, Error> {
     out.bytes.extend_from_slice(prefix);
     let start = out.bytes.len();
-    write_value(out, value)?;
-    if out.has_failed {
-        return Err(Error::custom("a part failed, and the `Serialize` around it ignored that"));
-    }
+    write_whole(out, value)?;
     if out.has_raw_text && line_end(&out.bytes[start..]).is_some() {
         return Ok(false);
     }
     out.bytes.push(b'\n');
     Ok(true)
+}
+
+/// Returns a value as JSON. For `volga-ws`.
+///
+/// # Errors
+///
+/// Returns the error of the value, or an error if the text would not be JSON.
+pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {
+    let mut out = Output::new(Vec::with_capacity(CAPACITY));
+    write_whole(&mut out, value)?;
+    String::from_utf8(out.bytes).map_err(Error::custom)
+}
+
+/// The bytes that most values need at most.
+const CAPACITY: usize = 128;
+
+/// Writes a value, of which no part has failed.
+#[inline]
+fn write_whole<T: Serialize + ?Sized>(out: &mut Output, value: &T) -> Result<(), Error> {
+    write_value(out, value)?;
+    if out.has_failed {
+        return Err(Error::custom("a part failed, and the `Serialize` around it ignored that"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,10 @@ use crate::hub::sync::Ordering;
 /// One step is for 16 topics, so no more than about a topic for each millisecond is visited.
 const PAUSE_PER_STEP: u64 = 16;
 
+/// How often subscriptions without news let the hub drop what has expired, in milliseconds.
+#[cfg(not(all(test, loom)))]
+const QUIET_PAUSE: u64 = 1_000;
+
 impl HubState {
     /// Drops what has expired in a few topics. If more has expired, the caller's
     /// [`catch_up`](Self::catch_up) makes up for the time since the last call.
@@ -48,6 +52,23 @@ impl HubState {
         self.catch_up(now);
     }
 
+    /// The same, for a subscription that was polled although there is nothing for it. This happens
+    /// at the heartbeat of a stream that a block or an adapter makes of the subscription.
+    #[cfg(not(all(test, loom)))]
+    #[cold]
+    pub(crate) fn sweep_if_quiet(&self) {
+        let now = self.clock.now();
+        let last = Moment(self.last_quiet_sweep.load(Ordering::Relaxed));
+        if last.age(now) >= QUIET_PAUSE {
+            self.last_quiet_sweep.store(now.0, Ordering::Relaxed);
+            self.sweep_in_silence();
+        }
+    }
+
+    /// A model has no time.
+    #[cfg(all(test, loom))]
+    pub(crate) fn sweep_if_quiet(&self) {}
+
     /// Drops everything that has expired. The lock is released after every few topics.
     pub(crate) fn sweep_all(&self) {
         let now = self.clock.now();
@@ -61,12 +82,15 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use futures_util::{StreamExt, stream};
+    use http_body_util::BodyExt;
     use tokio::time::advance;
 
     use crate::codec::message::Message;
     use crate::hub::handle::Hub;
     use crate::hub::settings::{DEFAULT_MAX_AGE, DEFAULT_MAX_TOPICS};
     use crate::hub::state::hub_state::HubState;
+    use crate::hub::subscription::Subscription;
     use crate::stream::body::SseBody;
     use crate::stream::response::Sse;
 
@@ -127,10 +151,38 @@ mod tests {
         let state = Arc::clone(hub.state());
         let subscription = hub.subscribe("quiet").open().expect("open");
         let body: SseBody<_> = Sse::new(subscription).into_response().into_body();
-        let client = tokio::spawn(http_body_util::BodyExt::collect(body));
+        let client = tokio::spawn(body.collect());
         tokio::time::sleep(DEFAULT_MAX_AGE + DEFAULT_MAX_AGE / 4 + 2 * MINUTE).await;
         assert_eq!(held(&state), (1, 0));
         client.abort();
+    }
+
+    /// A stream that a block makes of a subscription, and an adapter, have no subscription as their
+    /// source. At a heartbeat they poll it all the same.
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_by_time_if_the_streams_are_made_by_blocks_and_adapters() {
+        for is_block in [true, false] {
+            let hub = Hub::new();
+            for topic in 1..DEFAULT_MAX_TOPICS {
+                let message = Message::new().data("x");
+                hub.publish(&format!("burst.{topic}"), message).expect("published");
+            }
+            let state = Arc::clone(hub.state());
+            let subscription = hub.subscribe("quiet").open().expect("open");
+            let client = if is_block {
+                let next = async |mut subscription: Subscription| {
+                    subscription.next().await.map(|delivery| (delivery, subscription))
+                };
+                let deliveries = stream::unfold(subscription, next);
+                tokio::spawn(Sse::new(Box::pin(deliveries)).into_response().into_body().collect())
+            } else {
+                let deliveries = subscription.deliveries().map(|delivery| delivery);
+                tokio::spawn(Sse::new(deliveries).into_response().into_body().collect())
+            };
+            tokio::time::sleep(DEFAULT_MAX_AGE + DEFAULT_MAX_AGE / 4 + 2 * MINUTE).await;
+            assert_eq!(held(&state), (1, 0), "{is_block}");
+            client.abort();
+        }
     }
 
     #[tokio::test(start_paused = true)]

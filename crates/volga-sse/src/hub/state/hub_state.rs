@@ -63,6 +63,9 @@ pub(crate) struct HubState {
     pub(crate) counters: Counters,
     /// How many steps the next [`catch_up`](Self::catch_up) does.
     pub(crate) owed_sweeps: AtomicU64,
+    /// When a subscription without news last let the hub drop what has expired.
+    #[cfg(not(all(test, loom)))]
+    pub(crate) last_quiet_sweep: AtomicU64,
 }
 
 impl HubState {
@@ -86,6 +89,8 @@ impl HubState {
             patterns,
             counters: Counters::default(),
             owed_sweeps: AtomicU64::new(0),
+            #[cfg(not(all(test, loom)))]
+            last_quiet_sweep: AtomicU64::new(0),
         }
     }
 

@@ -77,6 +77,8 @@ pub struct Subscription {
     has_caught_up: bool,
     /// True while the client has no event ID yet with which it could resume, and is to get one.
     needs_first_id: bool,
+    /// Whether it has returned something since it last began to wait.
+    has_returned: bool,
     extras: Option<Box<Extras>>,
 }
 
@@ -98,6 +100,31 @@ struct Extras {
     /// The last thing that the client was told of its node: whether the engine is lost. `None` if
     /// clients are not told.
     told_lost: Option<bool>,
+}
+
+impl Extras {
+    /// Whether there is nothing but a gap that was reported, of which the subscription has read
+    /// everything.
+    fn has_only_gap_before(&self, cursor: u64) -> bool {
+        let Self {
+            reported_through,
+            floor,
+            is_overrun,
+            present_by_pattern,
+            identity,
+            pacer,
+            waiting,
+            told_lost,
+        } = self;
+        *reported_through <= cursor
+            && *floor == 0
+            && !is_overrun
+            && present_by_pattern.is_none()
+            && identity.is_none()
+            && pacer.is_none()
+            && waiting.is_none()
+            && told_lost.is_none()
+    }
 }
 
 /// What a subscription has ready for an empty frame.
@@ -157,6 +184,7 @@ impl Subscription {
             policy,
             has_caught_up: false,
             needs_first_id,
+            has_returned: true,
             extras,
         }
     }
@@ -274,6 +302,7 @@ impl Subscription {
             }
             if let Some(ready) = next(self) {
                 self.needs_first_id = false;
+                self.has_returned = true;
                 self.pacer().into_iter().for_each(Pacer::note_delivery);
                 return Poll::Ready(Some(ready));
             }
@@ -286,6 +315,10 @@ impl Subscription {
             self.has_caught_up = true;
             if let Some(extras) = &mut self.extras {
                 extras.is_overrun = false;
+                // A subscription that waits must not keep what it needed for its last gap.
+                if extras.has_only_gap_before(self.subscriber.cursor()) {
+                    self.extras = None;
+                }
             }
             if std::mem::take(&mut self.needs_first_id) {
                 return Poll::Ready(Some(self.position_message().into()));
@@ -293,6 +326,9 @@ impl Subscription {
             self.park(cx);
             let is_told = self.untold_state().is_none();
             if !self.has_news() && is_told && self.subscriber.end() == end {
+                if !std::mem::take(&mut self.has_returned) {
+                    self.hub.sweep_if_quiet();
+                }
                 return Poll::Pending;
             }
         }

@@ -232,7 +232,10 @@ impl Run {
         let policy = match self.random.below(6) {
             0 => half,
             1 => few,
-            2 | 3 if filters.iter().all(|filter| filter.starts_with("k.")) => Policy::Latest,
+            // A pattern may also match topics that are not keyed.
+            2 | 3 if filters.iter().all(|filter| filter.contains(['k', '*', '>'])) => {
+                Policy::Latest
+            }
             _ => Policy::Gap,
         };
         let history = self.random.pick(&[0, 0, 1, 5, 30]);

@@ -207,6 +207,11 @@ impl Node {
         Self { hub, feed, engine: engine.clone(), read: Position::new(0, 0) }
     }
 
+    /// The node has lost its engine, so it neither reads nor announces until it reads again.
+    pub(super) fn lose_engine(&mut self) {
+        self.feed.set_state(RelayState::Lost);
+    }
+
     /// Appends what the node tells the others about who subscribes there.
     pub(super) fn announce(&mut self) {
         for append in self.feed.announcements() {

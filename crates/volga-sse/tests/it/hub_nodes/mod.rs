@@ -14,7 +14,7 @@ mod presence_model;
 mod relay_event;
 mod seam;
 mod send;
-mod support;
+pub(crate) mod support;
 mod waiting;
 
 use std::future::IntoFuture;

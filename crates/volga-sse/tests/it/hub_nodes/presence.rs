@@ -144,3 +144,21 @@ async fn a_hub_without_identities_tells_the_others_nothing() {
     assert_eq!(engine.log().entries.len(), 0);
     drop(reader);
 }
+
+/// It may only be the node's own way to the engine that is broken.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_lost_its_engine_keeps_the_identities_of_the_others() {
+    let engine = Engine::new();
+    let mut nodes: [Node; 2] = nodes(&engine, builder);
+    let _anna = nodes[0].hub.subscribe("a").identity("anna").open().unwrap();
+    let _ben = nodes[1].hub.subscribe("a").identity("ben").open().unwrap();
+    exchange(&mut nodes);
+    nodes[1].lose_engine();
+    let mut watch = nodes[1].hub.watch_presence("a").unwrap();
+    assert!(matches!(&told(&mut watch)[..], [PresenceEvent::Present(both)] if both.len() == 2));
+    exchange_for(&mut nodes[..1], 10 * DEFAULT_PRESENCE_LEASE).await;
+    assert_eq!(who(&nodes[1], "a").len(), 2);
+    assert_eq!(told(&mut watch), []);
+    // The other node does not hear of this one any more.
+    assert_eq!(who(&nodes[0], "a"), [("anna".into(), 1)].into());
+}

@@ -70,3 +70,24 @@ async fn a_retry_key_makes_a_message_single_without_a_relay() {
     assert_ne!(again, hub.send("k", Message::new()).remove_key("p").await.unwrap());
     assert_eq!(hub.topic_stats("k").unwrap().keys, 0);
 }
+
+#[tokio::test]
+async fn each_error_of_a_message_that_is_sent_has_its_status() {
+    let node = node_of(builder(), 0);
+    let broken = || RelayError::new("the connection broke");
+    let text = || Message::new().data("x");
+    for (answer, status) in
+        [(SendError::NotSent(broken()), 503), (SendError::Unknown(broken()), 504)]
+    {
+        node.script.0.lock().unwrap().answers = vec![Err(answer)];
+        assert_eq!(node.hub.send("a", text()).await.unwrap_err().status(), status);
+    }
+    assert_eq!(node.hub.send("a.*", text()).await.unwrap_err().status(), 400);
+    assert_eq!(node.hub.send("a", text()).key("k").await.unwrap_err().status(), 500);
+    // The call is a mistake of the program.
+    assert_eq!(node.hub.publish("a", text()).unwrap_err().status(), 500);
+    let identity = "i".repeat(volga_sse::hub::MAX_SHARED_IDENTITY + 1);
+    assert_eq!(node.hub.send_close_identity(&identity).await.unwrap_err().status(), 400);
+    node.hub.close();
+    assert_eq!(node.hub.send("a", text()).await.unwrap_err().status(), 503);
+}

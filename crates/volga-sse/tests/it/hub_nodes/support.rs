@@ -17,21 +17,21 @@ use volga_sse::{
 pub(super) const EPOCH: u64 = 0x77;
 pub(super) const HELD: usize = 16;
 
-pub(super) fn at(number: u64) -> Position {
+pub(crate) fn at(number: u64) -> Position {
     Position::new(EPOCH, number)
 }
 
 /// An engine that says what the test wants it to say.
 #[derive(Clone, Default)]
-pub(super) struct Script(pub(super) Arc<Mutex<ScriptState>>);
+pub(crate) struct Script(pub(crate) Arc<Mutex<ScriptState>>);
 
 #[derive(Default)]
-pub(super) struct ScriptState {
-    pub(super) tail: Option<Position>,
+pub(crate) struct ScriptState {
+    pub(crate) tail: Option<Position>,
     pub(super) tail_calls: usize,
     /// The engine does not answer.
     pub(super) is_silent: bool,
-    pub(super) appended: Vec<Append>,
+    pub(crate) appended: Vec<Append>,
     pub(super) answers: Vec<Result<Receipt, SendError>>,
 }
 
@@ -57,18 +57,18 @@ impl Relay for Script {
     }
 }
 
-pub(super) struct Node {
-    pub(super) hub: Hub,
-    pub(super) feed: Feed,
-    pub(super) script: Script,
+pub(crate) struct Node {
+    pub(crate) hub: Hub,
+    pub(crate) feed: Feed,
+    pub(crate) script: Script,
 }
 
-pub(super) fn builder() -> HubBuilder {
+pub(crate) fn builder() -> HubBuilder {
     Hub::builder().max_reordered(HELD)
 }
 
 /// A node that is live, and has no messages up to a number.
-pub(super) fn node_of(builder: HubBuilder, after: u64) -> Node {
+pub(crate) fn node_of(builder: HubBuilder, after: u64) -> Node {
     let script = Script::default();
     let (hub, mut feed) = builder.build_shared(script.clone());
     feed.begin(EPOCH, None);
@@ -88,7 +88,7 @@ pub(super) fn payload(text: &str) -> Vec<u8> {
 }
 
 impl Node {
-    pub(super) fn put_in(&mut self, position: Position, topic: &str, key: KeyChange<'_>) {
+    pub(crate) fn put_in(&mut self, position: Position, topic: &str, key: KeyChange<'_>) {
         let payload = payload(&position.number().to_string());
         let topic = topic.as_bytes();
         let incoming = Incoming { position, after: None, at: None, topic, key, payload: &payload };

@@ -215,7 +215,7 @@ async fn next_varint(stream: &mut quinn::RecvStream) -> Option<u64> {
 }
 
 /// Opens a WebSocket on each protocol.
-pub(super) async fn open_both(address: SocketAddr, path: &str) -> [Client; 2] {
+pub(crate) async fn open_both(address: SocketAddr, path: &str) -> [Client; 2] {
     let (head, first) = http1(address, path, HANDSHAKE).await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(head.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{head}");
@@ -232,7 +232,7 @@ impl Client {
         self.stream.write_all(&[&head, payload].concat()).await.unwrap();
     }
 
-    pub(super) async fn text(&mut self, text: &str) {
+    pub(crate) async fn text(&mut self, text: &str) {
         self.frame(TEXT, text.as_bytes()).await;
     }
 
@@ -251,7 +251,7 @@ impl Client {
         .await
     }
 
-    pub(super) async fn expect(&mut self, text: &str) {
+    pub(crate) async fn expect(&mut self, text: &str) {
         assert_eq!(self.read().await, (TEXT, text.to_owned()));
     }
 
