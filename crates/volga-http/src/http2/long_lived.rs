@@ -158,6 +158,16 @@ where
         }
     }
 
+    /// Resets the streams whose bodies have ended although they were not polled, because the socket
+    /// accepts nothing.
+    pub(super) fn cut_ended(&mut self) {
+        let cut = |(key, stream): (usize, &mut LongLivedStream<B>)| {
+            stream.send_body.as_mut().cut_if_ended().then_some(key)
+        };
+        let keys: Vec<usize> = self.streams.iter_mut().filter_map(cut).collect();
+        keys.into_iter().for_each(|key| self.remove(key));
+    }
+
     /// Drops all bodies.
     pub(super) fn clear(&mut self) {
         let keys: Vec<usize> = self.streams.iter().map(|(key, _)| key).collect();
