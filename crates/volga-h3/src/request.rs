@@ -14,7 +14,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use volga_http::protocol::{accepted_tunnel, check_request, complete_response};
-use volga_http::{HttpService, RequestBody, TunnelOffer};
+use volga_http::{CutAtEnd, HttpService, RequestBody, TunnelOffer};
 
 use crate::code::Code;
 use crate::head::ConnectProtocol;
@@ -350,11 +350,15 @@ where
     let has_content = complete_response(&mut head, method, length);
     let sent = async {
         respond.send_head(head.status, &head.headers, shared).await?;
-        if has_content { send_body(body, respond, stopped, shared).await } else { Ok(()) }
+        if !has_content {
+            return Ok(());
+        }
+        let is_cut_at_end = head.extensions.get::<CutAtEnd>().is_some();
+        send_body(body, is_cut_at_end, respond, stopped, shared).await
     };
     match sent.await {
         Ok(()) => respond.finish(shared).await,
-        Err(BodyFault::Send(SendFault::Disconnected | SendFault::Stalled)) => {
+        Err(BodyFault::Send(SendFault::Disconnected | SendFault::Stalled | SendFault::Cut)) => {
             respond.reset(Code::REQUEST_CANCELLED);
         }
         Err(BodyFault::Send(SendFault::TooLarge)) => respond.reset(Code::INTERNAL_ERROR),
@@ -377,8 +381,11 @@ impl From<SendFault> for BodyFault {
 }
 
 /// Sends the body of a response, and its trailers.
+///
+/// `is_cut_at_end` says whether the response has the mark [`CutAtEnd`].
 async fn send_body<B>(
     body: B,
+    is_cut_at_end: bool,
     respond: &mut ResponseStream,
     mut stopped: Pin<&mut impl Future<Output = ()>>,
     shared: &SharedConnection,
@@ -388,7 +395,12 @@ where
 {
     let mut body = pin!(body);
     loop {
-        respond.room(shared).await?;
+        let waiting = body.as_mut();
+        match respond.room(shared, move || is_cut_at_end && has_ended(&*waiting)).await {
+            // An end without data needs no room.
+            Err(SendFault::Cut) => return Ok(()),
+            room => room?,
+        }
         let frame = tokio::select! {
             biased;
             // The client does not learn what the error says. The application made it, and can
@@ -402,8 +414,19 @@ where
         let Ok(frame) = frame else { return Err(BodyFault::Body) };
         match frame.into_data().map_err(Frame::into_trailers) {
             Ok(data) => {
-                respond.send_data(data, shared).await?;
-                if body.is_end_stream() {
+                // The last piece is not cut, although the body has ended after it.
+                let (mut is_last, waiting) = (None, body.as_mut());
+                let is_cut = move || {
+                    is_cut_at_end
+                        && !*is_last.get_or_insert_with(|| CutAtEnd::has_given_all(&*waiting))
+                        && has_ended(&*waiting)
+                };
+                respond.send_data(data, shared, is_cut).await?;
+                let is_over = match is_cut_at_end {
+                    true => CutAtEnd::has_given_all(&*body),
+                    false => body.is_end_stream(),
+                };
+                if is_over {
                     return Ok(());
                 }
             }
@@ -412,6 +435,11 @@ where
             Err(Err(_)) => {}
         }
     }
+}
+
+/// Whether a body has ended although it was not polled.
+fn has_ended<B: Body>(body: &B) -> bool {
+    catch_unwind(AssertUnwindSafe(|| body.is_end_stream())).unwrap_or(true)
 }
 
 async fn send_trailers(

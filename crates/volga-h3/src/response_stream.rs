@@ -31,6 +31,8 @@ pub(crate) enum SendFault {
     Stalled,
     /// The head is larger than the client accepts.
     TooLarge,
+    /// The body has ended while the client accepted no byte.
+    Cut,
 }
 
 impl From<WriteError> for SendFault {
@@ -63,11 +65,16 @@ impl ResponseStream {
     }
 
     /// Waits until a first byte could be sent, so that a body is polled only when its data has a
-    /// place to go.
-    pub(crate) async fn room(&mut self, shared: &SharedConnection) -> Result<(), SendFault> {
+    /// place to go. The wait ends early if `is_cut` returns true.
+    pub(crate) async fn room(
+        &mut self,
+        shared: &SharedConnection,
+        is_cut: impl FnMut() -> bool,
+    ) -> Result<(), SendFault> {
         // An empty write waits for room like any other.
         let stream = &mut *self.stream;
-        within(shared, poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, &[]))).await.map(drop)
+        let write = poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, &[]));
+        within(shared, write, is_cut).await.map(drop)
     }
 
     /// Sends the head.
@@ -105,32 +112,34 @@ impl ResponseStream {
         qpack::encode(status, fields, &mut section);
         let mut header = Vec::new();
         frame::write_header(frame::HEADERS, section.len(), &mut header);
-        self.send([header.into(), section.into()], shared).await
+        self.send([header.into(), section.into()], shared, || false).await
     }
 
-    /// Sends a piece of the body.
+    /// Sends a piece of the body. A wait for the client ends early if `is_cut` returns true.
     pub(crate) async fn send_data(
         &mut self,
         data: Bytes,
         shared: &SharedConnection,
+        is_cut: impl FnMut() -> bool,
     ) -> Result<(), SendFault> {
         if data.is_empty() {
             return Ok(());
         }
         let mut header = Vec::with_capacity(9);
         frame::write_header(frame::DATA, data.len(), &mut header);
-        self.send([header.into(), data], shared).await
+        self.send([header.into(), data], shared, is_cut).await
     }
 
     async fn send(
         &mut self,
         mut chunks: [Bytes; 2],
         shared: &SharedConnection,
+        mut is_cut: impl FnMut() -> bool,
     ) -> Result<(), SendFault> {
         let mut left = &mut chunks[..];
         while !left.is_empty() {
             // The chunks become shorter by what was written.
-            let written = within(shared, self.stream.write_chunks(left)).await?;
+            let written = within(shared, self.stream.write_chunks(left), &mut is_cut).await?;
             left = &mut left[written.chunks..];
         }
         Ok(())
@@ -190,10 +199,12 @@ impl ResponseStream {
     }
 }
 
-/// Waits for a write, as long as a client may accept nothing.
+/// Waits for a write, as long as a client may accept nothing, or until `is_cut` returns true. It is
+/// asked every half a second.
 async fn within<T>(
     shared: &SharedConnection,
     write: impl Future<Output = Result<T, WriteError>>,
+    mut is_cut: impl FnMut() -> bool,
 ) -> Result<T, SendFault> {
     let mut write = std::pin::pin!(write);
     // In most cases there is room, and no timer is made.
@@ -204,6 +215,10 @@ async fn within<T>(
     tokio::select! {
         biased;
         written = write => Ok(written?),
+        // This wakes the task every half a second.
         () = timer.expired() => Err(SendFault::Stalled),
+        () = poll_fn(|_| if is_cut() { Poll::Ready(()) } else { Poll::Pending }) => {
+            Err(SendFault::Cut)
+        }
     }
 }

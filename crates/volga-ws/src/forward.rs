@@ -3,13 +3,18 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use volga_sse::hub::{Delivery, Subscription, SubscriptionEnd};
 use volga_sse::{Decoder, Event};
 
 use crate::message::{Message, Utf8Bytes};
 use crate::shared_texts::shared_text;
 use crate::socket::WebSocketSink;
+
+/// How often it is checked whether the subscription of a client that accepts nothing has ended.
+const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why [`forward`] has returned.
 #[non_exhaustive]
@@ -25,7 +30,9 @@ pub enum ForwardEnd {
 /// WebSocket ends.
 ///
 /// A client that reads slowly holds back only its own subscription. When the hub no longer has what
-/// such a client has not read, the client gets a gap.
+/// such a client has not read, the client gets a gap. With
+/// [`Policy::Close`](volga_sse::hub::Policy::Close) the subscription ends before that, also while
+/// the client reads nothing.
 ///
 /// # Cancel safety
 ///
@@ -50,12 +57,44 @@ pub async fn forward(socket: &mut WebSocketSink, subscription: &mut Subscription
             Err(end) => return end,
             Ok(None) => return ForwardEnd::SubscriptionEnded(subscription.end()),
             Ok(Some(delivery)) => {
-                if socket.send(envelope(delivery)).await.is_err() {
-                    return ForwardEnd::SocketClosed;
+                if let Err(end) = send(socket, subscription, envelope(delivery)).await {
+                    return end;
                 }
             }
         }
     }
+}
+
+/// Sends a message, unless the subscription ends while the client accepts nothing.
+async fn send(
+    socket: &mut WebSocketSink,
+    subscription: &mut Subscription,
+    text: Utf8Bytes,
+) -> Result<(), ForwardEnd> {
+    let mut sending = pin!(socket.send(text));
+    if let Poll::Ready(sent) = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx))).await {
+        return sent.map_err(|_| ForwardEnd::SocketClosed);
+    }
+    // In a box, because most clients never need it, and a WebSocket may be open for hours.
+    Box::pin(async move {
+        let mut timer = pin!(sleep(STALL_CHECK_INTERVAL));
+        poll_fn(move |cx| {
+            if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
+                return Poll::Ready(sent.map_err(|_| ForwardEnd::SocketClosed));
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                let end = subscription.end();
+                // A subscription to a closed hub still has messages for the client.
+                if let Some(SubscriptionEnd::TooSlow | SubscriptionEnd::IdentityClosed) = end {
+                    return Poll::Ready(Err(ForwardEnd::SubscriptionEnded(end)));
+                }
+                timer.as_mut().reset(Instant::now() + STALL_CHECK_INTERVAL);
+            }
+            Poll::Pending
+        })
+        .await
+    })
+    .await
 }
 
 /// Encodes what a subscription delivers as the text of a WebSocket message: a JSON object with the
@@ -109,18 +148,26 @@ fn encode(bytes: &[u8]) -> Utf8Bytes {
 }
 
 /// Reads the ID from which a returning client resumes out of its first message:
-/// `{"lastEventId":"2a-5"}`. `None` if the message has no ID: the client is new.
+/// `{"lastEventId":"2a-5"}`. `None` if the message has no ID, or `null`: the client is new. An ID
+/// that is no text cannot be read. A hub gets the replacement character U+FFFD in its place, and
+/// tells the client of a gap.
 ///
 /// ```
 /// use volga_ws::{Message, read_resume};
 ///
 /// assert_eq!(read_resume(&Message::from(r#"{"lastEventId":"2a-5"}"#)).as_deref(), Some("2a-5"));
 /// assert_eq!(read_resume(&Message::from("{}")), None);
+/// assert!(read_resume(&Message::from(r#"{"lastEventId":5}"#)).is_some());
 /// ```
 #[must_use]
 pub fn read_resume(message: &Message) -> Option<String> {
     let first: serde_json::Value = serde_json::from_slice(message.as_bytes()).ok()?;
-    first.get("lastEventId")?.as_str().map(ToOwned::to_owned)
+    match first.get("lastEventId")? {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(id) => Some(id.clone()),
+        // A client that is not new must not silently miss anything.
+        _ => Some(char::REPLACEMENT_CHARACTER.into()),
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +176,40 @@ mod tests {
     use volga_sse::hub::Hub;
 
     use super::*;
+
+    #[tokio::test]
+    async fn an_id_in_the_first_message_that_cannot_be_read_is_a_gap() {
+        let hub = Hub::new();
+        let first = hub.publish("news", SseMessage::new().data("1")).unwrap();
+        hub.publish("news", SseMessage::new().data("2")).unwrap();
+        let long = format!("\"{}\"", "x".repeat(5_000));
+        let known = format!("\"{first}\"");
+        for (id, expect) in [
+            (&*known, Some("2")),
+            ("null", None),
+            ("\"\"", None),
+            ("5", Some("gap")),
+            ("5.5", Some("gap")),
+            ("true", Some("gap")),
+            ("[\"a\"]", Some("gap")),
+            ("{}", Some("gap")),
+            ("\"\\u0000\"", Some("gap")),
+            ("\" a\\n\"", Some("gap")),
+            ("\"é €\"", Some("gap")),
+            ("\"\\ufffd\"", Some("gap")),
+            (&long, Some("gap")),
+        ] {
+            let message = Message::from(format!("{{\"lastEventId\":{id}}}"));
+            let subscribe = hub.subscribe("news").without_first_id();
+            let mut reader = subscribe.resume(read_resume(&message)).open().unwrap();
+            hub.close();
+            let received = reader.next().await.map(|delivery| {
+                let event: serde_json::Value = serde_json::from_str(&envelope(delivery)).unwrap();
+                event.get("event").or(event.get("data")).unwrap().as_str().unwrap().to_owned()
+            });
+            assert_eq!(received.as_deref(), expect, "{id}");
+        }
+    }
 
     #[tokio::test]
     async fn an_envelope_has_the_fields_of_the_event_and_is_encoded_once() {

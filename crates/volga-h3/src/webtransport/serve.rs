@@ -74,7 +74,7 @@ pub(crate) async fn serve(
         match &end {
             WebTransportEnd::ClosedByServer(info) => {
                 let close = capsule::encode(&Capsule::Close(info.clone()));
-                if stream.respond.send_data(close, stream.shared).await.is_ok() {
+                if stream.respond.send_data(close, stream.shared, || false).await.is_ok() {
                     stream.respond.finish(stream.shared).await;
                 }
             }
@@ -132,7 +132,7 @@ impl SessionStream<'_> {
                     close_at = Some(Instant::now() + close_after);
                     state.set_draining();
                     let drain = capsule::encode(&Capsule::Drain);
-                    if self.respond.send_data(drain, self.shared).await.is_err() {
+                    if self.respond.send_data(drain, self.shared, || false).await.is_err() {
                         return WebTransportEnd::Disconnected;
                     }
                 }

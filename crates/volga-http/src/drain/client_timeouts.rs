@@ -16,7 +16,7 @@ use crate::connection::settings::ConnectionSettings;
 use crate::drain::handle::Drain;
 
 /// How often a response that waits for a client is asked whether it has ended meanwhile.
-const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(500);
+pub(crate) const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The timeouts of a server's connections, and the drain that shortens them. Clones share one
 /// allocation, so an idle stream pays one pointer.

@@ -14,6 +14,7 @@ use super::batch::{Batch, BatchRest};
 use super::body_framing::BodyFraming;
 use super::response_head::WrittenHead;
 use super::trailers::AnnouncedTrailers;
+use crate::exchange::cut_at_end::CutAtEnd;
 use crate::exchange::service::catch_panic;
 use crate::io::wake::wake_after_sockets;
 use crate::limits::{FRAMES_PER_WRITE, WRITES_PER_TURN};
@@ -178,7 +179,7 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
     /// body does not cut them.
     #[cold]
     fn keep_last_frame(&mut self) {
-        if *self.is_cut_at_end && catch_panic(|| self.body.is_end_stream()).unwrap_or(false) {
+        if *self.is_cut_at_end && CutAtEnd::has_given_all(&*self.body) {
             *self.is_cut_at_end = false;
         }
     }

@@ -305,14 +305,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stalled_response_is_cut_when_its_body_ends_if_it_has_the_mark() {
         let whole = format!("{HEAD}3\r\nabc\r\n0\r\n\r\n");
-        // At every byte at which the client may have stopped to read.
-        for (size, is_marked) in
-            (1..HEAD.len() + 8).flat_map(|size| [true, false].map(|mark| (size, mark)))
+        // At every byte at which the client may have stopped to read. The body ends while the frame
+        // waits, or right after it gave the frame. Then it says that the frame is its last one, or
+        // not.
+        let ends =
+            [(true, false, false), (true, true, false), (true, true, true), (false, false, false)];
+        for (size, (is_marked, ends_first, says_so)) in
+            (1..HEAD.len() + 8).flat_map(|size| ends.map(|end| (size, end)))
         {
             let (mut client, server) = duplex(size);
             let (tell, body) = ScriptedBody::new();
             let has_ended = Arc::<AtomicBool>::default();
-            let body = EndableBody { body, has_ended: Arc::clone(&has_ended) };
+            let body = EndableBody { body, has_ended: Arc::clone(&has_ended), says_so };
             let promise =
                 WrittenHead { framing: BodyFraming::Chunked, keep_alive: true, trailers: None };
             let body_writer =
@@ -320,13 +324,15 @@ mod tests {
             let pipelined = PipelinedBytes::new(Bytes::new(), None);
             let io = WriteTimeout::new(server, ClientTimeouts::with_defaults(&Drain::new()));
             tell.send(data("abc")).expect("the body is there");
+            has_ended.store(ends_first, Ordering::Relaxed);
             let running = tokio::spawn(ResponseStream::new(io, pipelined, body_writer));
             all_wait().await;
             has_ended.store(true, Ordering::Relaxed);
             tokio::time::sleep(STALL / 2).await;
-            assert_eq!(tell.is_closed(), is_marked, "{size}: whether the body is dropped");
+            let is_cut = is_marked && !says_so;
+            assert_eq!(tell.is_closed(), is_cut, "{size}: whether the body is dropped");
             drop(tell);
-            if is_marked {
+            if is_cut {
                 assert_eq!(read_all(&mut client).await, whole[..size], "what was sent before");
                 assert!(matches!(running.await, Ok(NextStage::Closed)));
             } else {

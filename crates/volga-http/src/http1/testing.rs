@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
 use tower_service::Service;
@@ -91,6 +91,8 @@ impl Body for ScriptedBody {
 pub(super) struct EndableBody {
     pub(super) body: ScriptedBody,
     pub(super) has_ended: Arc<AtomicBool>,
+    /// Whether it says that it has given its last frame.
+    pub(super) says_so: bool,
 }
 
 impl Body for EndableBody {
@@ -106,6 +108,13 @@ impl Body for EndableBody {
 
     fn is_end_stream(&self) -> bool {
         self.has_ended.load(Ordering::Relaxed)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.says_so && self.is_end_stream() {
+            true => SizeHint::with_exact(0),
+            false => SizeHint::default(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body::Body;
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::sleep;
@@ -48,6 +48,7 @@ struct PiecesBody {
     given: GivenBytes,
     /// Whether the body has ended although it was not polled.
     has_ended: Arc<AtomicBool>,
+    ends_at_a_frame: bool,
     /// How many bodies there are.
     open: Arc<AtomicUsize>,
 }
@@ -79,6 +80,9 @@ impl Body for PiecesBody {
             return Poll::Ready(self.fails.then_some(Err(BodyFailure)));
         }
         self.left -= 1;
+        if self.ends_at_a_frame {
+            self.has_ended.store(true, Ordering::Relaxed);
+        }
         let end = self.at + self.size;
         let piece: Vec<u8> = (self.at..end).map(|at| byte(self.number, at)).collect();
         self.at = end;
@@ -88,6 +92,13 @@ impl Body for PiecesBody {
 
     fn is_end_stream(&self) -> bool {
         self.has_ended.load(Ordering::Relaxed)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.left {
+            0 if self.ends_at_a_frame => SizeHint::with_exact(0),
+            _ => SizeHint::default(),
+        }
     }
 }
 
@@ -120,6 +131,8 @@ struct BodySpecs {
     asked: Arc<Mutex<BTreeMap<u32, BodySpec>>>,
     /// Ends all bodies.
     have_ended: Arc<AtomicBool>,
+    /// Ends all bodies as soon as one of them gives a frame.
+    end_at_a_frame: Arc<AtomicBool>,
     /// Whether responses are cut when their bodies end.
     are_cut: Arc<AtomicBool>,
     /// How many bodies there are.
@@ -142,7 +155,18 @@ impl Service<Request<RequestBody>> for BodySpecs {
         let given = Arc::clone(&self.given);
         let (has_ended, open) = (Arc::clone(&self.have_ended), Arc::clone(&self.open));
         open.fetch_add(1, Ordering::Relaxed);
-        let body = PiecesBody { number, size, left, fails, at: 0, given, has_ended, open };
+        let ends_at_a_frame = self.end_at_a_frame.load(Ordering::Relaxed);
+        let body = PiecesBody {
+            number,
+            size,
+            left,
+            fails,
+            at: 0,
+            given,
+            has_ended,
+            ends_at_a_frame,
+            open,
+        };
         let mut response = Response::new(body);
         if self.are_cut.load(Ordering::Relaxed) {
             response.extensions_mut().insert(CutAtEnd);
@@ -168,8 +192,13 @@ struct WindowClient {
 
 impl WindowClient {
     async fn connect(initial: u32) -> Self {
+        Self::connect_over(1 << 20, initial).await
+    }
+
+    /// The same over a socket that holds so many bytes.
+    async fn connect_over(size: usize, initial: u32) -> Self {
         let specs = BodySpecs::default();
-        let (mut io, _serving) = connect_to(specs.clone(), 1 << 20);
+        let (mut io, _serving) = connect_to(specs.clone(), size);
         let setting = [&[0, 4][..], &initial.to_be_bytes()].concat();
         let start = [PREFACE, &frame(SETTINGS, 0, 0, &setting)].concat();
         io.write_all(&start).await.expect("room");
@@ -404,6 +433,57 @@ async fn a_stalled_stream_is_cut_when_its_body_ends_if_it_has_the_mark() {
                 assert_eq!(client.rooms.len(), left, "{case}: the streams that are open");
                 let open = client.specs.open.load(Ordering::Relaxed);
                 assert_eq!(open, left, "{case}: the bodies that are held");
+            }
+        }
+    }
+}
+
+/// Another thread may end a body right after it gave a frame. Only an exact size hint says that the
+/// frame was the last one.
+#[tokio::test(start_paused = true)]
+async fn a_stalled_stream_is_cut_although_its_body_has_ended_before_the_frame_waits() {
+    for (is_long_lived, is_last) in [(true, true), (true, false), (false, true), (false, false)] {
+        for initial in [1, 99] {
+            let mut client = WindowClient::connect(initial).await;
+            client.specs.are_cut.store(true, Ordering::Relaxed);
+            client.specs.end_at_a_frame.store(true, Ordering::Relaxed);
+            let pieces = if is_last { 1 } else { usize::MAX };
+            let asked = BodySpec { is_long_lived, size: 100, pieces, fails: false };
+            client.get(1, asked).await;
+            client.read().await;
+            sleep(STALL / 2).await;
+            client.read().await;
+            let case = format!("{is_long_lived}, {is_last}, {initial}");
+            assert_eq!(client.rooms.len(), usize::from(is_last), "{case}: it is open");
+            if is_last {
+                client.grant(1, 100).await;
+                client.read().await;
+                assert_eq!(client.received[&1], 100, "{case}: the last frame arrives");
+                assert!(client.rooms.is_empty(), "{case}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_streams_of_a_client_that_reads_no_socket_are_cut_when_their_bodies_end() {
+    for is_long_lived in [true, false] {
+        for is_cut in [true, false] {
+            for size in [100, 1_000, 20_000] {
+                // The windows are open, and the socket is full.
+                let mut client = WindowClient::connect_over(size, 1 << 20).await;
+                client.grant(0, 1 << 20).await;
+                client.specs.are_cut.store(is_cut, Ordering::Relaxed);
+                for id in streams().take(5) {
+                    client.get(id, BodySpec::endless(1_000, is_long_lived)).await;
+                }
+                sleep(Duration::from_millis(10)).await;
+                let open = || client.specs.open.load(Ordering::Relaxed);
+                assert_eq!(open(), 5);
+                client.specs.have_ended.store(true, Ordering::Relaxed);
+                sleep(STALL / 2).await;
+                let left = if is_cut { 0 } else { 5 };
+                assert_eq!(open(), left, "{is_long_lived}, {is_cut}, {size}");
             }
         }
     }

@@ -167,6 +167,17 @@ where
         }
     }
 
+    /// Resets the streams whose bodies have ended although they were not polled, because the socket
+    /// accepts nothing.
+    pub(super) fn cut_ended(&mut self) {
+        let cut = |(key, stream): (usize, &mut LongLivedStream<B>)| {
+            let is_cut = stream.is_cut_at_end && stream.send_body.as_mut().cut_if_ended();
+            is_cut.then_some(key)
+        };
+        let keys: Vec<usize> = self.streams.iter_mut().filter_map(cut).collect();
+        keys.into_iter().for_each(|key| self.remove(key));
+    }
+
     /// Drops all bodies.
     pub(super) fn clear(&mut self) {
         let keys: Vec<usize> = self.streams.iter().map(|(key, _)| key).collect();

@@ -53,7 +53,7 @@ use self::ready_set::ReadySet;
 use self::request_task::{RequestTask, TaskOutcome, TunnelEnds};
 use crate::connection::settings::ConnectionSettings;
 use crate::connection::task_tracker::TaskToken;
-use crate::drain::client_timeouts::ClientTimeouts;
+use crate::drain::client_timeouts::{ClientTimeouts, STALL_CHECK_INTERVAL};
 use crate::exchange::date::date;
 use crate::exchange::h2_body::H2Body;
 use crate::exchange::request_body::RequestBody;
@@ -160,6 +160,8 @@ struct Http2Connection<I, S: HttpService> {
     ready: Arc<ReadySet>,
     budget: ResetBudget,
     padding_budget: PaddingBudget,
+    /// Before this moment, streams are not asked whether they have ended while the socket is full.
+    next_cut: Option<Instant>,
     /// How many responses have begun since the budget was last used.
     responses: usize,
     /// Whether the kernel's unsent bytes need no limit any more.
@@ -227,6 +229,7 @@ where
             ready,
             budget: ResetBudget::new(Instant::now()),
             padding_budget: PaddingBudget::new(Instant::now()),
+            next_cut: None,
             responses: 0,
             is_unsent_limited: settings.max_unsent_bytes.is_none(),
             settings,
@@ -273,6 +276,9 @@ where
         // While the socket accepts nothing, another frame would only wait in memory.
         if !self.backpressure.is_full() {
             self.serve_streams(cx);
+        } else if self.next_cut.is_none_or(|next| next <= Instant::now()) {
+            self.next_cut = Some(Instant::now() + STALL_CHECK_INTERVAL);
+            self.streams.cut_ended();
         }
         let is_suspect = self.budget.is_low(self.responses);
         self.transport.start_turn(if is_suspect { SUSPECT_TURN_FRAMES } else { TURN_FRAMES });

@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 use super::backpressure::{Backpressure, H2WaitGuard, WindowTimer};
 use super::direct::windows::{FirstByte, SendPath};
 use super::direct::write_buffer::DirectWriter;
+use crate::exchange::cut_at_end::CutAtEnd;
 use crate::exchange::service::catch_panic;
 use crate::limits::{FRAME_BYTES, FRAME_PIECES};
 
@@ -127,7 +128,7 @@ where
                     // A frame that waits for room must know whether it is the last one.
                     if !asks_for_end
                         && next.is_data_for_more()
-                        && catch_panic(|| this.body.is_end_stream()).unwrap_or(false)
+                        && CutAtEnd::has_given_all(&*this.body)
                     {
                         next.then = FollowUp::End;
                     }
@@ -195,6 +196,20 @@ where
             FollowUp::Reset => this.stream.send_reset(Reason::INTERNAL_ERROR),
         }
         Poll::Ready(StepOutcome::Over)
+    }
+
+    /// Resets the stream if its body has ended while nothing can be sent. Returns whether it did. The
+    /// response must have the mark [`CutAtEnd`].
+    pub(super) fn cut_if_ended(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        let has_more = this.held.as_ref().is_none_or(|held| held.then.is_more());
+        let is_cut = has_more
+            && catch_panic(|| this.body.is_end_stream()).unwrap_or(true)
+            && !CutAtEnd::has_given_all(&*this.body);
+        if is_cut {
+            this.stream.send_reset(Reason::CANCEL);
+        }
+        is_cut
     }
 
     /// Waits until the client has reset the stream.

@@ -72,6 +72,8 @@ mod subscription;
 mod sync;
 mod topic;
 mod topic_creation;
+#[cfg(test)]
+pub(crate) mod work_counts;
 
 pub use builder::HubBuilder;
 pub use error::{CreateTopicError, PublishError, SubscribeError};

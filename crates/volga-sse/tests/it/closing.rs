@@ -10,7 +10,8 @@ use std::{
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http_body_util::BodyExt;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio_stream::wrappers::{BroadcastStream, ReceiverStream, WatchStream};
 use volga_sse::{
     BoxError, CloseGroup, DEFAULT_MAX_CLOSING_BYTES, DEFAULT_MAX_CLOSING_TIME,
     DEFAULT_MAX_FRAME_BYTES, EndReason, IntoSse, Message, Sse, SseSource,
@@ -67,12 +68,23 @@ fn channel(count: usize, len: usize) -> impl Stream<Item = Message> {
     })
 }
 
-/// A stream that writes a number and rests at the end of what it has.
-fn block(count: usize, len: usize, pauses: bool) -> impl Stream<Item = Result<Message, BoxError>> {
+/// A stream whose sender stays open, so it has no end.
+fn open<T, S: Stream<Item = Message> + Unpin>(
+    sender: T,
+    mut messages: S,
+) -> impl Stream<Item = Message> {
+    stream::poll_fn(move |cx| {
+        let _keeps_it_open = &sender;
+        messages.poll_next_unpin(cx)
+    })
+}
+
+/// A stream that rests at the end of what it has, and pauses so often before each message.
+fn block(count: usize, len: usize, pauses: usize) -> impl Stream<Item = Result<Message, BoxError>> {
     let mut messages = Box::pin(channel(count, len));
     sse_stream! {
         while let Some(message) = messages.next().await {
-            if pauses {
+            for _ in 0..pauses {
                 tokio::task::yield_now().await;
             }
             yield message;
@@ -222,6 +234,44 @@ async fn a_channel_is_sent_whole_or_the_end_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_channel_as_a_stream_is_sent_whole_or_the_end_says_so() {
+    let bounded = |count: usize, len| {
+        let (sender, receiver) = mpsc::channel(count.max(1));
+        (0..count).for_each(|number| sender.try_send(message(number, len)).expect("room"));
+        open(sender, ReceiverStream::new(receiver))
+    };
+    check_stream("bounded", bounded).await;
+    let broadcast = |count: usize, len| {
+        let (sender, receiver) = broadcast::channel(count.max(1));
+        for number in 0..count {
+            sender.send(message(number, len)).expect("a receiver");
+        }
+        open(sender, BroadcastStream::new(receiver).map(|received| received.expect("no lag")))
+    };
+    check_stream("broadcast", broadcast).await;
+    let spawned = |count, len| {
+        let messages = (0..count).map(move |number| std::future::ready(message(number, len)));
+        stream::iter(messages).buffered(8).chain(stream::pending())
+    };
+    check_stream("buffered", spawned).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_value_of_a_watch_is_sent() {
+    for (end, reader, changes) in ENDS
+        .into_iter()
+        .flat_map(|end| READERS.map(|reader| [0, 1, 1_000].map(|n| (end, reader, n))))
+        .flatten()
+    {
+        let (sender, receiver) = watch::channel(message(0, 10));
+        (0..changes).for_each(|_| sender.send(message(0, 10)).expect("a receiver"));
+        let values = open(sender, WatchStream::new(receiver));
+        let received = read(values.into_sse(), end, reader, DEFAULT_MAX_CLOSING_BYTES).await;
+        check(&received, 1, end, false, &format!("{changes} changes, {end:?}, {reader:?}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_iterator_is_sent_whole_or_the_end_says_so() {
     let make = |count, len| {
         stream::iter((0..count).map(move |number| message(number, len))).chain(stream::pending())
@@ -231,8 +281,10 @@ async fn an_iterator_is_sent_whole_or_the_end_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn a_block_is_sent_whole_or_the_end_says_so() {
-    check_stream("block", |count, len| block(count, len, false)).await;
-    check_stream("a block that pauses", |count, len| block(count, len, true)).await;
+    for pauses in [0, 1, 2, 5] {
+        let name = format!("a block with {pauses} pauses");
+        check_stream(&name, |count, len| block(count, len, pauses)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -224,3 +224,75 @@ async fn a_program_that_subscribes_to_a_closed_hub_sees_the_end_at_once() {
     }
     assert_eq!(hub.topics(), ["news".into()]);
 }
+
+/// The data of an event stream's messages.
+fn data(wire: &[u8]) -> Vec<String> {
+    let wire = std::str::from_utf8(wire).expect("UTF-8");
+    wire.lines().filter_map(|line| line.strip_prefix("data: ")).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn every_kind_of_reader_gets_everything_that_is_ready_when_the_hub_closes() {
+    const TOPICS: [&str; 4] = ["a", "b.1", "b.2", "k"];
+    const READERS: [(&[&str], &[&str]); 6] = [
+        (&["a"], &["a"]),
+        (&["k"], &["k"]),
+        (&["a", "b.1"], &["a", "b.1"]),
+        (&[">"], &TOPICS),
+        (&["k", "b.*"], &["b.1", "b.2", "k"]),
+        (&["a", "b.1", "b.2", "k", "c", "d.*"], &TOPICS),
+    ];
+    for (filters, reads) in READERS {
+        for policy in [Policy::Gap, Policy::close(), Policy::Latest] {
+            for count in [0, 1, 24, 127, 128, 255, 1_000, 3_000] {
+                let hub = Hub::builder().max_messages(3_000).max_bytes(usize::MAX);
+                let hub = hub.keyed("k", 3_000).expect("a name").build();
+                let open = || hub.subscribe(filters).policy(policy).without_first_id().open();
+                let (Ok(mut reader), Ok(of_body)) = (open(), open()) else {
+                    assert_eq!(policy, Policy::Latest, "one of the topics has no keys");
+                    continue;
+                };
+                // Both have caught up, and one of them has returned.
+                assert!(reader.next().now_or_never().is_none());
+                let mut body = std::pin::pin!(Sse::new(of_body).into_response().into_body());
+                assert!(body.frame().now_or_never().is_some(), "the opening");
+                assert!(body.frame().now_or_never().is_none());
+                let start = hub.position();
+                let mut expect = Vec::new();
+                for number in 0..count {
+                    let (topic, number) = (TOPICS[number % 4], number.to_string());
+                    match topic {
+                        "k" => hub.publish_keyed("k", &number, text(&number)),
+                        _ => hub.publish(topic, text(&number)),
+                    }
+                    .expect("published");
+                    if reads.contains(&topic) {
+                        expect.push(number);
+                    }
+                }
+                let mut resumed = hub.subscribe(filters).resume(start).open().expect("open");
+                hub.close();
+
+                let case = format!("{filters:?}, {policy:?}, {count}");
+                for reader in [&mut reader, &mut resumed] {
+                    let mut received = Vec::new();
+                    while let Some(delivery) = reader.next().now_or_never().expect("no wait") {
+                        received.extend(data(delivery.encode().expect("valid").as_bytes()));
+                    }
+                    assert_eq!(received, expect, "{case}");
+                    assert_eq!(reader.end(), Some(SubscriptionEnd::HubClosed), "{case}");
+                }
+                let mut wire = Vec::new();
+                while let Some(frame) = body.frame().now_or_never().expect("no wait") {
+                    wire.extend(frame.expect("no error").into_data().expect("data"));
+                }
+                assert_eq!(data(&wire), expect, "{case}");
+                let last = wire.rsplit(|byte| *byte == b'\n').find(|line| !line.is_empty());
+                assert!(
+                    last.is_some_and(|line| line.starts_with(b"retry: ")),
+                    "{case}: a farewell"
+                );
+            }
+        }
+    }
+}

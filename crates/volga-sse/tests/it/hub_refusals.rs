@@ -41,6 +41,16 @@ fn picture(hub: &Hub) -> Picture {
     }
 }
 
+/// The values of all keys, as a new client gets them. Looking changes some of the statistics.
+fn values(hub: &Hub) -> Option<Vec<Vec<u8>>> {
+    let mut reader = hub.subscribe("k.*").without_first_id().open().ok()?;
+    let bytes = |delivery| match delivery {
+        Delivery::Message(message) => message.as_bytes().to_vec(),
+        gap => panic!("{gap:?}"),
+    };
+    Some(read(&mut reader).into_iter().map(bytes).collect())
+}
+
 fn text(data: impl AsRef<str>) -> Message {
     Message::new().data(data)
 }
@@ -76,6 +86,12 @@ fn call(hub: &Hub, kind: usize, topic: &str, size: usize) -> bool {
         15 => hub.subscribe(["x.1", "x.2", topic]).identity("i").open().is_err(),
         16 => hub.subscribe(vec![topic; size]).identity("i").open().is_err(),
         17 => hub.create_topic(topic).is_err(),
+        18 => published(hub.publish(topic, text("x").event("gap"))),
+        19 => hub.publish_many(&format!("{topic}."), vec![text("x"); size]).is_err(),
+        20 => hub.publish_many(topic, vec![text("x").event("gap"); size]).is_err(),
+        21 => published_now(hub.send(topic, text("x".repeat(size * 40))).retry_key("s")),
+        22 => published_now(hub.send(topic, text("x")).key("too long").retry_key("s")),
+        23 => hub.subscribe(">").policy(Policy::Latest).identity("i").open().is_err(),
         _ => hub.watch_presence(&format!("{topic}.>")).is_err(),
     }
 }
@@ -84,7 +100,7 @@ proptest! {
     #[test]
     fn a_refusal_changes_nothing(
         creation in 0..3_usize,
-        steps in vec((0..19_usize, 0..TOPICS.len(), 0..12_usize), 0..60),
+        steps in vec((0..25_usize, 0..TOPICS.len(), 0..12_usize), 0..60),
         closes in any::<bool>(),
     ) {
         let creation =
@@ -107,9 +123,11 @@ proptest! {
                 hub.close();
             }
             read(&mut all);
+            let values_before = values(&hub);
             let before = picture(&hub);
             if call(&hub, kind, TOPICS[topic], size) {
                 prop_assert_eq!(picture(&hub), before, "call {} of {}", kind, TOPICS[topic]);
+                prop_assert_eq!(values(&hub), values_before, "call {} of {}", kind, TOPICS[topic]);
                 prop_assert!(read(&mut all).is_empty());
             } else if !hub.position().eq(&before.position) {
                 // What is published is held whole: nobody who keeps up is told of a gap.
@@ -118,6 +136,29 @@ proptest! {
             }
         }
     }
+}
+
+/// Otherwise a message that is sent again would be taken for one that was published.
+#[test]
+fn a_refused_message_leaves_no_retry_key() {
+    let hub = Hub::builder().max_message_bytes(100).max_topics(1).keyed("k", 1).unwrap().build();
+    let start = hub.position();
+    let again = |message: SendMessage| message.into_future().now_or_never().expect("no relay");
+    hub.create_topic("k").unwrap();
+    for message in [
+        hub.send("k", text("x".repeat(200))).retry_key("r"),
+        hub.send("a.*", text("x")).retry_key("r"),
+        hub.send("other", text("x")).retry_key("r"),
+        hub.send("k", text("x").event("\n")).retry_key("r"),
+        hub.send("k", text("x")).key(&"k".repeat(1_000)).retry_key("r"),
+    ] {
+        let refused = again(message).unwrap_err();
+        assert!(matches!(refused, SendError::Refused(_)), "{refused}");
+        assert_eq!(hub.position(), start);
+    }
+    let first = again(hub.send("k", text("x")).retry_key("r")).unwrap();
+    assert_eq!(first.position.number(), start.number() + 1);
+    assert_eq!(again(hub.send("k", text("x")).retry_key("r")).unwrap(), first);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use volga_core::{BoxError, HttpBody};
 
 use crate::compression::encoder::{Encoder, Flush, Workload};
@@ -160,6 +160,22 @@ impl Body for CompressedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.state, State::Done) && self.last.is_none()
+        match self.state {
+            State::Done => self.last.is_none(),
+            // An event stream may end while its client reads nothing. All of its frames have left.
+            State::New(_) | State::Encoding(_) => {
+                self.workload == Workload::EventStream
+                    && self.input.is_empty()
+                    && !self.holds_bytes
+                    && self.inner.is_end_stream()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.state {
+            State::Done if self.last.is_none() => SizeHint::with_exact(0),
+            _ => SizeHint::default(),
+        }
     }
 }

@@ -11,7 +11,9 @@ use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
 use h3::client::{RequestStream, SendRequest};
 use http::{Request, Response};
-use quinn::{ClientConfig, Connection, Endpoint, crypto::rustls::QuicClientConfig};
+use quinn::{
+    ClientConfig, Connection, Endpoint, TransportConfig, crypto::rustls::QuicClientConfig,
+};
 use rustls::{RootCertStore, crypto::ring};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::TlsConnector;
@@ -40,19 +42,37 @@ impl Pair {
 
     /// Connects over QUIC, for HTTP/3.
     pub(crate) async fn connect_quic(&self, address: SocketAddr) -> Connection {
+        self.connect_quic_with(address, TransportConfig::default()).await
+    }
+
+    async fn connect_quic_with(
+        &self,
+        address: SocketAddr,
+        transport: TransportConfig,
+    ) -> Connection {
         let mut config = self.client_config();
         config.alpn_protocols = vec![b"h3".to_vec()];
         let config = QuicClientConfig::try_from(config).unwrap();
         let any: SocketAddr =
             if address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }.parse().unwrap();
         let endpoint = Endpoint::client(any).unwrap();
-        let connecting =
-            endpoint.connect_with(ClientConfig::new(Arc::new(config)), address, "localhost");
+        let mut config = ClientConfig::new(Arc::new(config));
+        config.transport_config(Arc::new(transport));
+        let connecting = endpoint.connect_with(config, address, "localhost");
         soon("a connection", connecting.unwrap()).await.unwrap()
     }
 
     async fn connect_http3(&self, address: SocketAddr) -> Client {
-        let quic = self.connect_quic(address).await;
+        self.connect_http3_with(address, TransportConfig::default()).await
+    }
+
+    /// The same with other windows.
+    pub(crate) async fn connect_http3_with(
+        &self,
+        address: SocketAddr,
+        transport: TransportConfig,
+    ) -> Client {
+        let quic = self.connect_quic_with(address, transport).await;
         let connection = h3_quinn::Connection::new(quic.clone());
         let (mut driver, requests) = soon("HTTP/3", h3::client::new(connection)).await.unwrap();
         tokio::spawn(async move { poll_fn(|cx| driver.poll_close(cx)).await });
@@ -71,16 +91,16 @@ impl Pair {
     }
 }
 
-struct Client {
+pub(crate) struct Client {
     quic: Connection,
     requests: SendRequest<h3_quinn::OpenStreams, Bytes>,
 }
 
-type ClientStream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
+pub(crate) type ClientStream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 
 impl Client {
     /// Sends a request, and returns the head of the response.
-    async fn send(
+    pub(crate) async fn send(
         &mut self,
         request: http::request::Builder,
         body: &'static str,

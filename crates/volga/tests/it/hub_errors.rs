@@ -1,6 +1,7 @@
 //! The responses for errors of a hub, the position from which a client resumes, and the end of its
 //! subscription when it leaves.
 
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use volga::{
     App,
     di::Dc,
@@ -10,11 +11,11 @@ use volga::{
     test::TestClient,
 };
 
-use crate::support::{data2, get2, http2, read_until, run, send, soon};
+use crate::support::{data2, get2, http2, read_to_end, read_until, run, run_app, send, soon};
 
 /// `/read/TOPIC` subscribes, `/publish/TOPIC` publishes, and `/say/TEXT` publishes this text as the
 /// name of an event.
-fn client(hub: Hub) -> TestClient {
+fn app(hub: Hub) -> App {
     let mut app = App::new();
     app.add_singleton(hub);
     app.map_get("/read/{topic}", async |topic: String, Resume(last): Resume, hub: Dc<Hub>| {
@@ -32,7 +33,11 @@ fn client(hub: Hub) -> TestClient {
         hub.publish("a", Message::new().event(name).data("x"))?;
         ok!()
     });
-    TestClient::new(app)
+    app
+}
+
+fn client(hub: Hub) -> TestClient {
+    TestClient::new(app(hub))
 }
 
 #[tokio::test]
@@ -181,5 +186,54 @@ async fn a_subscription_ends_when_its_client_leaves() {
         // The connection stays open, and the client resets the stream alone.
         drop(body);
         soon("the end over HTTP/2", left()).await;
+    }
+}
+
+/// Over a socket, where the bytes of a header need not be text.
+#[tokio::test]
+async fn any_bytes_of_an_id_are_a_gap_and_never_refused() {
+    let hub = Hub::new();
+    let position = hub.publish("a", Message::new().data("first")).unwrap().to_string();
+    hub.close();
+    let server = run_app(app(hub)).await;
+    let long = [b'7'; 5_000];
+    let longest = [0xe9; 4_096];
+    let values: [&[u8]; 12] = [
+        b"7",
+        b"\xff",
+        b"caf\xe9",
+        "caf\u{e9}".as_bytes(),
+        "\u{85}".as_bytes(),
+        b"\xc2",
+        b"\x80\x9f",
+        b"a\tb",
+        b"7 7",
+        "\u{feff}\u{20ac}".as_bytes(),
+        &long,
+        &longest,
+    ];
+    let field = |value: &[u8]| [b"last-event-id: ", value, b"\r\n"].concat();
+    let by_header = values.map(|value| ("", field(value)));
+    let known = position.as_bytes();
+    // Several of them, also of known ones: it is not clear what the client has.
+    let several = [
+        ("", [field(known), field(known)].concat()),
+        ("", [field(known), field(b"\xff")].concat()),
+        ("?lastEventId=%ff", field(b"\xff")),
+        ("?lastEventId=%", field(b"a\tb")),
+        ("?lastEventId=7&lastEventId=%00", Vec::new()),
+        ("?lastEventId=%e9", Vec::new()),
+        ("?lastEventId=%c3%a9", Vec::new()),
+        ("?lastEventId=%80", Vec::new()),
+    ];
+    for (query, fields) in by_header.into_iter().chain(several) {
+        let head = format!("GET /read/a{query} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n");
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        let request = [head.as_bytes(), &fields, b"\r\n"].concat();
+        socket.write_all(&request).await.unwrap();
+        let text = read_to_end(&mut socket).await;
+        let case = String::from_utf8_lossy(&request);
+        assert!(text.starts_with("HTTP/1.1 200 "), "{case}: {text}");
+        assert!(text.contains("event: gap\ndata: {\"after\":null,"), "{case}: {text}");
     }
 }

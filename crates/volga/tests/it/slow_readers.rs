@@ -1,13 +1,14 @@
 //! A client that reads nothing for a while gets new values when it reads again, because few old
 //! ones wait in the kernel. With `Policy::Close` its stream ends although it reads nothing.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::Request;
 use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http2;
+use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use quinn::TransportConfig;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -16,10 +17,14 @@ use volga::{
     App,
     http::sse::{Delivery, Hub, Message, Policy, Position, Resume},
     limits::DEFAULT_MAX_UNSENT_BYTES,
+    middleware::Compression,
     sse,
 };
 
-use crate::support::{PATIENCE, read_to_end, read_until, run_app, soon};
+use crate::{
+    support::{PATIENCE, data2, get2, read_to_end, read_until, run_app, soon},
+    tls_support::{Pair, run},
+};
 
 const KIB: usize = 1024;
 
@@ -99,43 +104,60 @@ async fn without_the_limit_it_gets_many() {
 /// How many messages the log of the next tests holds.
 const LOG: usize = 64;
 
+/// How many messages are published at most. They are more than the buffers of a connection hold.
+const MESSAGES: usize = 4_000;
+
 fn log() -> Hub {
     Hub::builder().max_messages(LOG).policy(Policy::close()).build()
 }
 
-/// A server whose streams do not end because the client accepts no byte for a while.
-async fn serve_log(hub: &Hub) -> SocketAddr {
+/// What the readers subscribe to. All of them read the topic `log`.
+const READERS: [&[&str]; 4] = [&["log"], &["log", "other"], &[">"], &["other", "*", "log", "x.>"]];
+
+/// An app whose streams do not end because the client accepts no byte for a while.
+fn log_app(hub: &Hub, filters: &'static [&'static str]) -> App {
     // Far longer than the test waits.
     let mut app = App::new().with_write_stall_timeout(10 * PATIENCE);
     let hub = hub.clone();
     app.map_get("/log", move |Resume(last): Resume| {
-        sse!(hub.subscribe("log").resume(last).open()?)
+        sse!(hub.subscribe(filters).resume(last).open()?)
     });
-    run_app(app).await.address
+    app
 }
 
-/// Publishes until the stream of the only client has ended. Returns how many messages it took.
+async fn serve_log(hub: &Hub, filters: &'static [&'static str]) -> SocketAddr {
+    run_app(log_app(hub, filters)).await.address
+}
+
+fn publish_one(hub: &Hub, number: usize) {
+    hub.publish("log", Message::new().data(format!("{number:0>VALUE$}"))).unwrap();
+}
+
+/// Waits until no stream is left.
+async fn all_end(hub: &Hub) {
+    let ended = async {
+        while hub.stats().subscribers > 0 {
+            // The streams are stalled, and only time passes.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon("the end of the streams", ended).await;
+}
+
+/// Publishes until all streams have ended. Returns how many messages it took.
 async fn publish_until_the_end(hub: &Hub) -> usize {
     let mut published = 0;
-    let publishing = async {
-        while hub.stats().subscribers > 0 {
-            if published < VALUES {
-                published += 1;
-                let data = format!("{published:0>VALUE$}");
-                hub.publish("log", Message::new().data(data)).unwrap();
-                tokio::task::yield_now().await;
-            } else {
-                // The stream is stalled, and only time passes.
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-        published
-    };
-    soon("the end of the stream", publishing).await
+    while hub.stats().subscribers > 0 && published < MESSAGES {
+        published += 1;
+        publish_one(hub, published);
+        tokio::task::yield_now().await;
+    }
+    all_end(hub).await;
+    published
 }
 
 /// Checks what the client has got when it reads at last, and that a resume covers the rest.
-async fn check_resume(hub: &Hub, read: &str, published: usize) {
+async fn check_resume(hub: &Hub, filters: &[&str], read: &str, published: usize) {
     let received: Vec<usize> =
         read.split("data: ").skip(1).filter_map(|data| data.get(..VALUE)?.parse().ok()).collect();
     assert_eq!(received, (1..=received.len()).collect::<Vec<_>>(), "once and in order");
@@ -144,7 +166,7 @@ async fn check_resume(hub: &Hub, read: &str, published: usize) {
     let positions = read.split("id: ").filter_map(|id| id.lines().next()?.parse::<Position>().ok());
     let position = positions.filter(|position| position.number() == last as u64).last();
     let position = position.expect("the last message has an ID");
-    let mut again = hub.subscribe("log").resume(position).open().unwrap();
+    let mut again = hub.subscribe(filters).resume(position).open().unwrap();
     match soon("the resume", again.next()).await {
         Some(Delivery::Gap(gap)) => {
             assert!(last + LOG < published, "{gap:?}: the log has all of it");
@@ -159,26 +181,56 @@ async fn check_resume(hub: &Hub, read: &str, published: usize) {
 
 #[tokio::test]
 async fn over_http1_the_stream_of_a_reader_that_stalls_ends_although_it_does_not_read() {
-    let hub = log();
-    let mut client = connect(serve_log(&hub).await).await;
-    client.write_all(b"GET /log HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-    let begin = read_until(&mut client, "id: ").await;
-    let published = publish_until_the_end(&hub).await;
-    let read = begin + &read_to_end(&mut client).await;
-    assert!(!read.ends_with("\r\n0\r\n\r\n"), "the response was cut");
-    check_resume(&hub, &read, published).await;
+    for filters in READERS {
+        let hub = log();
+        let mut client = connect(serve_log(&hub, filters).await).await;
+        client.write_all(b"GET /log HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let begin = read_until(&mut client, "id: ").await;
+        let published = publish_until_the_end(&hub).await;
+        let read = begin + &read_to_end(&mut client).await;
+        assert!(!read.ends_with("\r\n0\r\n\r\n"), "the response was cut");
+        check_resume(&hub, filters, &read, published).await;
+    }
 }
 
 #[tokio::test]
-async fn over_http2_the_stream_of_a_reader_that_stalls_ends_although_its_window_is_closed() {
-    let hub = log();
-    let socket = TcpStream::connect(serve_log(&hub).await).await.unwrap();
-    // The window is smaller than a frame, so the server holds the rest of one.
+async fn the_compressed_stream_of_a_reader_that_stalls_ends_too() {
+    for coding in ["gzip", "deflate", "br", "zstd"] {
+        let hub = log();
+        let mut app = log_app(&hub, READERS[0]);
+        app.attach(Compression::new());
+        let mut client = connect(run_app(app).await.address).await;
+        let head = format!("GET /log HTTP/1.1\r\nhost: a\r\naccept-encoding: {coding}\r\n\r\n");
+        client.write_all(head.as_bytes()).await.unwrap();
+        read_until(&mut client, &format!("content-encoding: {coding}\r\n")).await;
+        let (mut published, mut random) = (0, 1_u64);
+        while hub.stats().subscribers > 0 && published < MESSAGES {
+            published += 1;
+            // Data that does not become much shorter.
+            let words = std::iter::repeat_with(|| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                format!("{random:x}")
+            });
+            let data: String = words.take(VALUE / 16).collect();
+            hub.publish("log", Message::new().data(data)).unwrap();
+            tokio::task::yield_now().await;
+        }
+        all_end(&hub).await;
+    }
+}
+
+type Http2 = http2::SendRequest<Empty<Bytes>>;
+
+/// A client of HTTP/2 whose streams have a window of this size, and its connection.
+async fn connect_http2(socket: TcpStream, window: u32) -> (Http2, impl Future<Output = ()>) {
     let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder.initial_stream_window_size(10_000);
-    let (mut client, connection) =
-        builder.handshake::<_, Empty<Bytes>>(TokioIo::new(socket)).await.unwrap();
-    tokio::spawn(connection);
+    builder.initial_stream_window_size(window);
+    let (client, connection) = builder.handshake(TokioIo::new(socket)).await.unwrap();
+    (client, async { drop(connection.await) })
+}
+
+/// Opens a stream, and reads until its ID.
+async fn open_http2(client: &mut Http2) -> (Incoming, Vec<u8>) {
     let request = Request::get("http://a/log").body(Empty::new()).unwrap();
     let mut body = soon("the head", client.send_request(request)).await.unwrap().into_body();
     let mut read = Vec::new();
@@ -186,9 +238,74 @@ async fn over_http2_the_stream_of_a_reader_that_stalls_ends_although_its_window_
         let frame = soon("the ID", body.frame()).await.unwrap().unwrap();
         read.extend_from_slice(&frame.into_data().unwrap());
     }
-    let published = publish_until_the_end(&hub).await;
-    while let Some(Ok(frame)) = soon("the end", body.frame()).await {
-        read.extend_from_slice(&frame.into_data().unwrap_or_default());
+    (body, read)
+}
+
+#[tokio::test]
+async fn over_http2_the_stream_of_a_reader_that_stalls_ends_although_its_window_is_closed() {
+    for filters in READERS {
+        let hub = log();
+        let socket = TcpStream::connect(serve_log(&hub, filters).await).await.unwrap();
+        // The window is smaller than a frame, so the server holds the rest of one.
+        let (mut client, connection) = connect_http2(socket, 10_000).await;
+        tokio::spawn(connection);
+        let (mut body, mut read) = open_http2(&mut client).await;
+        let published = publish_until_the_end(&hub).await;
+        while let Some(Ok(frame)) = soon("the end", body.frame()).await {
+            read.extend_from_slice(&frame.into_data().unwrap_or_default());
+        }
+        check_resume(&hub, filters, &String::from_utf8_lossy(&read), published).await;
     }
-    check_resume(&hub, &String::from_utf8_lossy(&read), published).await;
+}
+
+#[tokio::test]
+async fn over_http2_the_streams_of_a_client_that_does_not_read_its_socket_end() {
+    for streams in [1, 3] {
+        let hub = log();
+        let address = serve_log(&hub, READERS[0]).await;
+        // The windows are larger than everything that is published.
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(1 << 30).initial_connection_window_size(1 << 30);
+        let socket = connect(address).await;
+        let (client, connection) = builder.handshake::<_, Bytes>(socket).await.unwrap();
+        let mut connection = pin!(connection);
+        let mut bodies = Vec::new();
+        let opening = async {
+            for _ in 0..streams {
+                let mut body = get2(&client, "/log").await.into_body();
+                while !data2(&mut body).await.unwrap().unwrap().contains("id: ") {}
+                bodies.push(body);
+            }
+        };
+        tokio::select! {
+            () = opening => {}
+            _ = &mut connection => panic!("the connection has ended"),
+        }
+        // Nothing reads the socket any more, and the connection stays open.
+        publish_until_the_end(&hub).await;
+    }
+}
+
+#[tokio::test]
+async fn over_http3_the_stream_of_a_reader_that_stalls_ends_although_its_window_is_closed() {
+    let pair = Pair::new();
+    for (filters, window) in READERS.into_iter().zip([10_000_u32, 1_000, 100_000, 30_000]) {
+        let hub = log();
+        let app = log_app(&hub, filters).bind("127.0.0.1:0").with_tls(pair.tls()).with_http3();
+        let address = run(app).await.addresses[0];
+        let mut transport = TransportConfig::default();
+        transport.stream_receive_window(window.into());
+        let mut client = pair.connect_http3_with(address, transport).await;
+        let (_, mut stream) = client.send(Request::get("https://localhost/log"), "").await;
+        let mut read = Vec::new();
+        while !read.windows(4).any(|bytes| bytes == b"id: ") {
+            let mut data = soon("the ID", stream.recv_data()).await.unwrap().unwrap();
+            read.extend_from_slice(&data.copy_to_bytes(data.remaining()));
+        }
+        let published = publish_until_the_end(&hub).await;
+        while let Ok(Some(mut data)) = soon("the end", stream.recv_data()).await {
+            read.extend_from_slice(&data.copy_to_bytes(data.remaining()));
+        }
+        check_resume(&hub, filters, &String::from_utf8_lossy(&read), published).await;
+    }
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::join_all, stream};
 use tokio::sync::mpsc;
 use volga::{
     App,
@@ -120,17 +120,15 @@ async fn what_is_ready_at_a_drain_is_sent_or_the_end_is_a_cut_that_is_told() {
         }
         let (mut app, log) = logged_app();
         let hub = Hub::builder().max_messages(count).max_bytes(usize::MAX).build();
-        let (to_channel, channel_messages) = channel();
-        let (to_block, block_messages) = channel();
-        let [channel_messages, block_messages] =
-            [channel_messages, block_messages].map(|messages| Arc::new(Mutex::new(Some(messages))));
-        let read = hub.clone();
+        // Each source is sent once over HTTP/1 and once over HTTP/2.
+        let (to_channels, channels): (Vec<_>, Vec<_>) = (0..4).map(|_| channel()).unzip();
+        let channels = Arc::new(Mutex::new(channels));
+        let next = move || channels.lock().unwrap().pop().expect("four requests");
+        let (read, next_of_block) = (hub.clone(), next.clone());
         app.map_get("/hub", move || sse!(read.subscribe("news").open()?));
-        app.map_get("/channel", move || {
-            sse!(channel_messages.lock().unwrap().take().expect("one request"))
-        });
+        app.map_get("/channel", move || sse!(next()));
         app.map_get("/block", move || {
-            let mut messages = block_messages.lock().unwrap().take().expect("one request");
+            let mut messages = next_of_block();
             sse_stream! {
                 while let Some(message) = messages.next().await {
                     yield message;
@@ -138,46 +136,55 @@ async fn what_is_ready_at_a_drain_is_sent_or_the_end_is_a_cut_that_is_told() {
             }
         });
         let server = run_app(app).await;
-        let mut from_hub = send(server.address, "GET /hub").await;
-        read_until(&mut from_hub, "id: ").await;
-        let mut from_channel = send(server.address, "GET /channel").await;
-        read_until(&mut from_channel, "retry: 3000").await;
         let client = http2(server.address).await;
-        let mut from_block = get2(&client, "/block").await.into_body();
-        assert_eq!(data2(&mut from_block).await.unwrap().unwrap(), "retry: 3000\n");
+        let (mut over_http1, mut over_http2) = (Vec::new(), Vec::new());
+        for path in ["/hub", "/channel", "/block"] {
+            let begin = if path == "/hub" { "id: " } else { "retry: 3000" };
+            let mut stream = send(server.address, &format!("GET {path}")).await;
+            read_until(&mut stream, begin).await;
+            over_http1.push(stream);
+            let mut body = get2(&client, path).await.into_body();
+            while !data2(&mut body).await.unwrap().unwrap().contains(begin) {}
+            over_http2.push(body);
+        }
 
         // Nothing else runs on this thread until the drain has begun.
-        let message = |number| Message::new().data(format!("{number:0100}"));
         for number in 0..count {
-            hub.publish("news", message(number)).unwrap();
-            to_channel.send(message(number)).unwrap();
-            to_block.send(message(number)).unwrap();
+            let message = Message::new().data(format!("{number:0100}"));
+            to_channels.iter().for_each(|channel| channel.send(message.clone()).unwrap());
+            hub.publish("news", message).unwrap();
         }
         server.shutdown.shutdown();
 
         let is_whole = count <= 1_000;
-        let texts = [read_to_end(&mut from_hub).await, read_to_end(&mut from_channel).await];
-        let is_proper = texts.each_ref().map(|text| text.ends_with("\r\n0\r\n\r\n"));
-        // A client of a hub gets the rest when it resumes.
-        assert_eq!(is_proper, [true, is_whole], "{count} messages");
-        let mut block_text = String::new();
-        let block_is_proper = loop {
-            match data2(&mut from_block).await {
-                None => break true,
-                Some(Ok(data)) => block_text.push_str(&data),
-                Some(Err(_)) => break false,
+        let mut ends = Vec::new();
+        for stream in &mut over_http1 {
+            let text = read_to_end(stream).await;
+            ends.push((text.ends_with("\r\n0\r\n\r\n"), without_chunk_sizes(&text)));
+        }
+        // At the same time, because they share the window of their connection.
+        let read_to_end2 = async |mut body: h2::RecvStream| {
+            let mut text = String::new();
+            loop {
+                match data2(&mut body).await {
+                    None => return (true, text),
+                    Some(Ok(data)) => text.push_str(&data),
+                    Some(Err(_)) => return (false, text),
+                }
             }
         };
-        assert_eq!(block_is_proper, is_whole, "{count} messages");
-        let texts = texts.map(|text| without_chunk_sizes(&text));
-        for text in texts.iter().chain([&block_text]) {
+        ends.extend(join_all(over_http2.into_iter().map(read_to_end2)).await);
+        for (index, (is_proper, text)) in ends.iter().enumerate() {
+            // A client of a hub gets the rest when it resumes.
+            let is_hub = index % 3 == 0;
+            assert_eq!(*is_proper, is_hub || is_whole, "{count} messages, stream {index}");
             let sent = text.matches("data: ").count();
             assert!(text.contains("retry: "), "a farewell");
             let expect = if is_whole { count..count + 1 } else { 8_000..count };
             assert!(expect.contains(&sent), "{sent} of {count}");
         }
         let reports = std::mem::take(&mut *log.lock().unwrap());
-        assert_eq!(reports.len(), if is_whole { 0 } else { 2 }, "{reports:?}");
+        assert_eq!(reports.len(), if is_whole { 0 } else { 4 }, "{reports:?}");
         let is_told = |report: &String| report.contains("before all of its messages were sent");
         assert!(reports.iter().all(is_told), "{reports:?}");
         soon("the end", server.end).await.unwrap().unwrap();

@@ -8,6 +8,7 @@
 //! | `other_nodes`, `sharing` (pure) | what a node has been told by the others |
 //! | `topic_presence` (pure) | the identities of one topic |
 //! | `hub_presence` (pure) | the identities of all topics, and when those that left are gone |
+//! | `pattern_identities` (pure) | the subscriptions that are present by their patterns |
 //! | `watch` | the stream of changes that an application holds |
 
 pub(crate) mod announcement;
@@ -16,6 +17,7 @@ pub(crate) mod change_log;
 pub(crate) mod event;
 pub(crate) mod hub_presence;
 pub(crate) mod other_nodes;
+pub(crate) mod pattern_identities;
 pub(crate) mod sharing;
 pub(crate) mod topic_presence;
 pub(crate) mod watch;

@@ -95,6 +95,8 @@ impl HubState {
     }
 
     pub(crate) fn lock(&self) -> StateGuard<'_> {
+        #[cfg(test)]
+        crate::hub::work_counts::note_lock();
         let guard = try_lock(&self.locked).unwrap_or_else(|| {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             let guard = lock(&self.locked);

@@ -8,6 +8,7 @@ use crate::hub::clock::Moment;
 use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
 use crate::hub::presence::hub_presence::{HubPresence, SignOut};
+use crate::hub::presence::pattern_identities::PatternIdentities;
 use crate::hub::presence::topic_presence::SignOutScope;
 use crate::hub::registry::{HubFull, Registry, TopicReaders};
 use crate::hub::relay::retry_keys::RetryKeys;
@@ -16,7 +17,6 @@ use crate::hub::slot_map::SlotMap;
 use crate::hub::state::reorder_buffer::ReorderBuffer;
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::{KeyChange, check_first_key};
-use crate::hub::topic::pattern::TopicFilter;
 use crate::hub::topic::subscriber::Subscriber;
 use crate::hub::topic_creation::TopicCreation;
 
@@ -34,7 +34,7 @@ pub(crate) struct LockedState {
     /// True once a subscription has several topics or a pattern. It needs to know the topics of the
     /// last messages.
     pub(crate) remembers_messages: bool,
-    present_by_pattern: SlotMap<PatternIdentity>,
+    pub(crate) present_by_pattern: PatternIdentities,
     identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
     pub(crate) presence: HubPresence,
     /// The wakers to wake once the lock is released.
@@ -46,15 +46,6 @@ pub(crate) struct LockedState {
     pub(crate) retry_keys: RetryKeys,
     /// The messages of a shared hub that wait for earlier ones.
     pub(crate) reorder_buffer: ReorderBuffer,
-}
-
-/// A subscription with patterns and an identity, which is present in every topic that its patterns
-/// match.
-#[derive(Debug)]
-pub(crate) struct PatternIdentity {
-    pub(crate) filters: Box<[TopicFilter]>,
-    pub(crate) identity: Arc<str>,
-    pub(crate) subscriber: Arc<Subscriber>,
 }
 
 impl LockedState {
@@ -223,10 +214,9 @@ impl LockedState {
     /// Creates a topic that does not exist.
     fn create(&mut self, name: &str, settings: &HubSettings) -> Arc<Topic> {
         let topic = self.registry.add(name, settings);
-        for by_pattern in self.present_by_pattern.iter() {
-            let is_open = !by_pattern.subscriber.has_signed_out();
-            if is_open && by_pattern.filters.iter().any(|filter| filter.matches(name)) {
-                self.presence.join(&topic.name, &by_pattern.identity, &mut self.wakers);
+        for present in self.present_by_pattern.matching(name) {
+            if !present.subscriber.has_signed_out() {
+                self.presence.join(&topic.name, &present.identity, &mut self.wakers);
             }
         }
         topic
@@ -259,15 +249,6 @@ impl LockedState {
     /// Notes that messages up to this number are lost. They may have belonged to any topic.
     pub(crate) fn note_loss(&mut self, number: u64) {
         self.registry.note_loss(number);
-    }
-
-    /// Makes an identity present in every new topic that the filters match. Returns a handle.
-    pub(crate) fn add_present_by_pattern(&mut self, present: PatternIdentity) -> u32 {
-        self.present_by_pattern.insert(present)
-    }
-
-    pub(crate) fn remove_present_by_pattern(&mut self, handle: u32) -> PatternIdentity {
-        self.present_by_pattern.remove(handle)
     }
 
     pub(crate) fn add_identity(

@@ -62,12 +62,7 @@ impl FillFrame for Subscription {
     }
 
     fn has_ended(&self) -> bool {
-        let end = self.end();
-        if end == Some(SubscriptionEnd::TooSlow) {
-            // From now on this is its end, whatever it still reads.
-            drop(self.subscriber.close(SubscriptionEnd::TooSlow));
-        }
-        matches!(end, Some(SubscriptionEnd::TooSlow | SubscriptionEnd::IdentityClosed))
+        matches!(self.end(), Some(SubscriptionEnd::TooSlow | SubscriptionEnd::IdentityClosed))
     }
 
     fn ends_with_farewell(self: Pin<&mut Self>) -> bool {

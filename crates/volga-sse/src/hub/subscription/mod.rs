@@ -220,6 +220,15 @@ impl Subscription {
     /// Why the subscription ended. `None` if it is open.
     #[must_use]
     pub fn end(&self) -> Option<SubscriptionEnd> {
+        let end = self.current_end();
+        if end == Some(SubscriptionEnd::TooSlow) {
+            // From now on this is its end, whatever was read already.
+            drop(self.subscriber.close(SubscriptionEnd::TooSlow));
+        }
+        end
+    }
+
+    fn current_end(&self) -> Option<SubscriptionEnd> {
         self.subscriber.end().or_else(|| {
             // It may be too slow already although it was not polled since.
             let max = self.max_lag()?;
@@ -242,17 +251,16 @@ impl Subscription {
     }
 
     /// Ends a subscription whose queue hides that it lags too far. Returns whether it did.
-    fn close_if_too_slow(&self) -> bool {
+    fn close_if_too_slow(&mut self) -> bool {
         // Without a queue, reading finds out.
-        let is_too_slow = !self.queue.is_empty()
-            && self.subscriber.end().is_none()
-            && self.queue.last().is_some_and(|next| {
-                let topic = match &self.topics {
-                    SubscribedTopics::One(membership) => &*membership.topic,
-                    SubscribedTopics::Several(set) => set.at(next.topic),
-                };
-                self.max_lag().is_some_and(|max| topic.is_ahead_by(max, self.subscriber.cursor()))
-            });
+        if self.queue.is_empty() || self.subscriber.end().is_some() {
+            return false;
+        }
+        let (Some(max), cursor) = (self.max_lag(), self.subscriber.cursor()) else { return false };
+        let is_too_slow = match &mut self.topics {
+            SubscribedTopics::One(membership) => membership.topic.is_ahead_by(max, cursor),
+            SubscribedTopics::Several(set) => set.is_newly_behind_by(&self.hub, max, cursor),
+        };
         if is_too_slow {
             self.subscriber.close(SubscriptionEnd::TooSlow);
         }
@@ -309,9 +317,6 @@ impl Subscription {
             if end.is_some() {
                 return Poll::Ready(None);
             }
-            if self.pacer().is_some_and(Pacer::start_window) {
-                continue;
-            }
             self.has_caught_up = true;
             if let Some(extras) = &mut self.extras {
                 extras.is_overrun = false;
@@ -319,6 +324,9 @@ impl Subscription {
                 if extras.has_only_gap_before(self.subscriber.cursor()) {
                     self.extras = None;
                 }
+            }
+            if self.pacer().is_some_and(Pacer::start_window) {
+                continue;
             }
             if std::mem::take(&mut self.needs_first_id) {
                 return Poll::Ready(Some(self.position_message().into()));
@@ -524,7 +532,7 @@ impl fmt::Debug for Subscription {
         f.debug_struct("Subscription")
             .field("position", &self.position())
             .field("policy", &self.policy)
-            .field("end", &self.end())
+            .field("end", &self.current_end())
             .finish_non_exhaustive()
     }
 }

@@ -59,6 +59,12 @@ impl Subscription {
             // be replaced by a newer value anymore.
             let mut batch = Batch::of(if scan.only_latest { 1 } else { MAX_MESSAGES });
             self.scan(&mut scan, &mut batch);
+            if let SubscribedTopics::Several(set) = &mut self.topics
+                && scan.max_lag.is_some()
+                && scan.through >= horizon
+            {
+                set.lag_checked = horizon;
+            }
             // A subscription to a closed hub is never too slow, so that it delivers everything
             // before it ends.
             if scan.is_too_slow && self.subscriber.end().is_none() {
@@ -309,12 +315,14 @@ impl TopicSet {
             scan.through = scan.through.min(first - 1);
         }
         let recreated = hub.lock().registry.recreated;
+        let lost_by_all = hub.lost_by_all();
         let (now, bounds) = (hub.clock.now(), &hub.settings.bounds);
         let mut collector = Collector::through(scan.through);
         self.walk(hub, |topic| {
             topic.expire(now, bounds);
             if scan.newcomer.is_none() && !self.names(topic) {
-                scan.note_lost(topic.earlier_last_number, scan.after, topic.is_keyed());
+                let number = topic.earlier_last_number;
+                scan.note_removed(number, scan.after, topic.is_keyed(), lost_by_all);
             }
             topic.scan(scan, |number, _| collector.offer(number, topic));
         });
@@ -326,7 +334,7 @@ impl TopicSet {
                 // earlier topic of its name had messages.
                 lost = lost.max(scan.through);
             }
-            scan.note_lost(lost, scan.after, !hub.settings.keyed.is_empty());
+            scan.note_removed(lost, scan.after, !hub.settings.keyed.is_empty(), lost_by_all);
         }
         collector.finish()
     }
@@ -348,9 +356,7 @@ impl TopicSet {
         while self.has_patterns() && at < horizon {
             let mask = self.mask_after(at);
             let Some(found) = hub.find_recent(at, horizon, mask, MAX_MESSAGES) else {
-                let mut is_behind = false;
-                self.walk(hub, |topic| is_behind |= topic.is_ahead_by(max, cursor));
-                return is_behind;
+                return self.is_far_behind_by(hub, max, cursor);
             };
             let is_ahead = |topic: &_| self.has(topic, hub) && topic.is_ahead_by(max, cursor);
             if found.messages().any(|(_, topic)| is_ahead(topic)) {
@@ -359,6 +365,43 @@ impl TopicSet {
             at = found.through;
         }
         false
+    }
+
+    /// The same, but looks only at messages that have come since the last check. The lag behind all
+    /// others becomes smaller while the subscription reads on.
+    pub(super) fn is_newly_behind_by(
+        &mut self,
+        hub: &HubState,
+        max: (usize, u64),
+        cursor: u64,
+    ) -> bool {
+        let horizon = hub.horizon();
+        let mut at = std::mem::replace(&mut self.lag_checked, horizon).max(cursor);
+        while at < horizon {
+            let mask = self.mask_after(at);
+            let Some(found) = hub.find_recent(at, horizon, mask, MAX_MESSAGES) else {
+                return self.is_behind_by(hub, max, cursor);
+            };
+            let is_ahead = |topic: &_| self.has(topic, hub) && topic.is_ahead_by(max, cursor);
+            if found.messages().any(|(_, topic)| is_ahead(topic)) {
+                return true;
+            }
+            at = found.through;
+        }
+        false
+    }
+
+    /// The same for a subscription that is further behind than the hub remembers messages. It looks
+    /// at all topics, and at what is known of removed ones.
+    fn is_far_behind_by(&self, hub: &HubState, max: (usize, u64), cursor: u64) -> bool {
+        let seen = cursor.max(hub.lost_by_all());
+        let mut is_behind = false;
+        self.walk(hub, |topic| {
+            let had_more = topic.earlier_last_number > seen && !self.names(topic);
+            is_behind |= had_more || topic.is_ahead_by(max, cursor);
+        });
+        let patterns: Vec<&Pattern> = self.patterns().collect();
+        is_behind || hub.last_removed_number(seen, &patterns) > seen
     }
 }
 

@@ -8,8 +8,8 @@ use crate::codec::position::Position;
 use crate::hub::error::SubscribeError;
 use crate::hub::patterns::shared_pattern::SharedPattern;
 use crate::hub::policy::Policy;
+use crate::hub::presence::pattern_identities::PatternIdentity;
 use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
-use crate::hub::state::locked_state::PatternIdentity;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::arguments::ResumeFrom;
 use crate::hub::subscription::parts::SubscriptionParts;
@@ -213,9 +213,10 @@ impl<'a> Subscribe<'a> {
         let present_by_pattern = match (&identity, patterns.is_empty()) {
             (Some((identity, _)), false) => {
                 let identity = Arc::clone(identity);
-                let (filters, subscriber) = (filters.clone().into(), Arc::clone(&subscriber));
-                let present = PatternIdentity { filters, identity, subscriber };
-                Some(locked.add_present_by_pattern(present))
+                let patterns = patterns.iter().map(|pattern| (*pattern).clone()).collect();
+                let subscriber = Arc::clone(&subscriber);
+                let present = PatternIdentity { patterns, identity, subscriber };
+                Some(locked.present_by_pattern.insert(present))
             }
             _ => None,
         };

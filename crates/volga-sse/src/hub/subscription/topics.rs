@@ -39,6 +39,8 @@ pub(crate) struct TopicSet {
     unnamed: Vec<Arc<Topic>>,
     /// The last number that the hub had assigned when the subscription opened.
     opened_after: u64,
+    /// The messages up to this number do not make it too slow.
+    pub(super) lag_checked: u64,
 }
 
 impl TopicSet {
@@ -61,6 +63,7 @@ impl TopicSet {
             backlog: None,
             unnamed: Vec::new(),
             opened_after: last,
+            lag_checked: 0,
         }
     }
 

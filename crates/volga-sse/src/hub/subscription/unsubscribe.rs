@@ -53,7 +53,7 @@ impl Drop for Subscription {
         {
             let mut locked = hub.lock();
             if let Some(handle) = extras.present_by_pattern.take() {
-                locked.remove_present_by_pattern(handle);
+                locked.present_by_pattern.remove(handle);
             }
             let next_id = locked.registry.next_id();
             match &topics {

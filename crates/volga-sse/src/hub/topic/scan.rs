@@ -65,6 +65,19 @@ impl Scan {
         }
     }
 
+    /// Notes what removed topics had. A subscription that has not read it lags behind further than
+    /// any log reaches, unless all messages up to `lost_by_all` are lost to everybody.
+    pub(crate) fn note_removed(
+        &mut self,
+        number: u64,
+        after: u64,
+        is_keyed: bool,
+        lost_by_all: u64,
+    ) {
+        self.is_too_slow |= self.max_lag.is_some() && number > after.max(lost_by_all);
+        self.note_lost(number, after, is_keyed);
+    }
+
     /// Notes what the log of a topic has dropped.
     pub(crate) fn note_lost(&mut self, dropped: u64, after: u64, is_keyed: bool) {
         if is_keyed {

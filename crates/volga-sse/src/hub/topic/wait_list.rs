@@ -117,6 +117,8 @@ impl WaitList {
                     *left = 0;
                     break;
                 };
+                #[cfg(test)]
+                crate::hub::work_counts::note_visit();
                 *left -= 1;
                 if waker.is_some() {
                     wakers[count] = waker;

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Body, Frame as BodyFrame};
+use http_body::{Body, Frame as BodyFrame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -164,6 +164,15 @@ impl<S: SseSource> Body for SseBody<S> {
             _ => false,
         }
     }
+
+    /// Exact once the stream has given its last frame. So a server can tell this end from that of a
+    /// stream that is behind.
+    fn size_hint(&self) -> SizeHint {
+        match self.phase {
+            Phase::Ended => SizeHint::with_exact(0),
+            _ => SizeHint::default(),
+        }
+    }
 }
 
 /// How a turn of the body ends.
@@ -188,9 +197,9 @@ enum ClosingOutcome {
 }
 
 /// How often in a row a source says that nothing is ready before a closing stream believes it. A
-/// source may pause once between two messages to let other tasks have their turn, as
-/// `tokio::task::yield_now` and `FuturesUnordered` do.
-const MAX_PAUSES: usize = 2;
+/// source may pause between two messages to let other tasks have their turn, as
+/// `tokio::task::yield_now` and `FuturesUnordered` do, and several parts of it may do so.
+const MAX_PAUSES: usize = 8;
 
 /// The stream was closed before all messages that were ready were sent.
 #[derive(Debug)]

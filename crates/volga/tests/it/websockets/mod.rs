@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use volga::di::Dc;
 use volga::error::{Error, Problem};
-use volga::http::sse::{Hub, Message as SseMessage, Resume};
-use volga::http::ws::{Message, WebSocket, WebSocketSettings, forward, read_resume};
+use volga::http::sse::{Hub, Message as SseMessage, Policy, Resume, SubscriptionEnd};
+use volga::http::ws::{ForwardEnd, Message, WebSocket, WebSocketSettings, forward, read_resume};
 use volga::{App, CancellationToken, Header, Json, headers, ok};
 
 use self::client::{CLOSE, Client, HANDSHAKE, connect, http1, open_both};
@@ -267,6 +267,50 @@ async fn many_small_unread_messages_do_not_end_the_connection() {
     let data = soon("the reply", body.data()).await.unwrap().unwrap();
     // The function has returned by then, so the close may be in the same piece.
     assert!(data.starts_with(b"\x81\x03all"), "{data:?}");
+}
+
+/// Otherwise a reader that stalls would find a gap instead of the end.
+#[tokio::test]
+async fn the_subscription_of_a_client_that_reads_nothing_ends_all_the_same() {
+    let hub = Hub::builder().max_messages(64).build();
+    let (told, mut ends) = mpsc::unbounded_channel();
+    let server = {
+        let hub = hub.clone();
+        run(move |app| {
+            app.map_ws("/{policy}", move |socket: WebSocket, policy: String| {
+                let (hub, told) = (hub.clone(), told.clone());
+                async move {
+                    let policy = if policy == "close" { Policy::close() } else { Policy::Gap };
+                    let news = hub.subscribe("news").identity("anna").policy(policy);
+                    let mut news = news.open()?;
+                    let (mut sink, _stream) = socket.split();
+                    told.send(forward(&mut sink, &mut news).await).unwrap();
+                    Ok::<(), Error>(())
+                }
+            });
+        })
+        .await
+    };
+    for (path, end) in
+        [("/close", SubscriptionEnd::TooSlow), ("/gap", SubscriptionEnd::IdentityClosed)]
+    {
+        let mut clients = open_both(server.address, path).await;
+        for client in &mut clients {
+            assert!(client.read().await.1.contains("id"), "it has caught up");
+        }
+        let data = "x".repeat(1024);
+        for _ in 0..8_000 {
+            hub.publish("news", SseMessage::new().data(&data)).unwrap();
+            tokio::task::yield_now().await;
+        }
+        if end == SubscriptionEnd::IdentityClosed {
+            assert_eq!(hub.close_identity("anna"), 2);
+        }
+        for _ in &clients {
+            let ended = soon("the end", ends.recv()).await;
+            assert_eq!(ended, Some(ForwardEnd::SubscriptionEnded(Some(end))));
+        }
+    }
 }
 
 #[tokio::test]
