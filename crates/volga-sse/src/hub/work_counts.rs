@@ -25,6 +25,7 @@ mod tests {
     use crate::codec::message::Message;
     use crate::hub::handle::Hub;
     use crate::hub::policy::Policy;
+    use crate::hub::presence::unfinished::IDENTITIES_PER_STEP;
     use crate::hub::subscription::Subscription;
 
     /// How many readers the visits of one publish are counted with.
@@ -135,6 +136,26 @@ mod tests {
                     assert!(taken > steps, "leaving takes {taken} steps");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn no_call_takes_the_lock_for_all_identities_at_once() {
+        const IDENTITIES: usize = 1_000;
+        let hub = Hub::new();
+        let open = |number: usize| {
+            let subscribe = hub.subscribe([">", "room.*"]).identity(number.to_string());
+            subscribe.open().expect("room")
+        };
+        let _readers: Vec<_> = (0..IDENTITIES).map(open).collect();
+        let steps = IDENTITIES / IDENTITIES_PER_STEP;
+        for _ in 0..2 {
+            let (_, taken) = locks(|| publish(&hub, "room.1"));
+            assert!(taken > steps, "a new topic takes {taken} steps");
+            assert_eq!(hub.presence("room.1").len(), IDENTITIES);
+            let (is_removed, taken) = locks(|| hub.remove_topic("room.1"));
+            assert!(is_removed && taken > steps, "a removed topic takes {taken} steps");
+            assert_eq!(hub.presence("room.1").len(), 0);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::hub::presence::announcer::Announcer;
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
 use crate::hub::presence::other_nodes::OtherNodes;
 use crate::hub::presence::topic_presence::{Origin, SignOutScope, TopicPresence};
+use crate::hub::presence::unfinished::{Departure, IDENTITIES_PER_STEP};
 
 /// How many identities one call reports as gone at most.
 const MAX_GONE: usize = 16;
@@ -226,20 +227,32 @@ impl HubPresence {
         self.note_left(topic, identity, gone_at);
     }
 
-    /// Reverses every [`join`](Self::join) for a topic that was removed.
-    pub(crate) fn leave_all(
-        &mut self,
-        topic: &Arc<str>,
-        gone_at: Option<Moment>,
-        wakers: &mut WakerLists,
-    ) {
-        let Some(presence) = self.topics.get_mut(topic) else { return };
-        let leaving = presence.leave_all(gone_at, wakers);
-        if let Some(nodes) = &mut self.nodes {
+    /// Notes that a topic was removed. Its identities leave by [`leave_step`](Self::leave_step).
+    pub(crate) fn note_removed(&mut self, topic: &Arc<str>) {
+        if let Some(nodes) = &mut self.nodes
+            && self.topics.contains_key(topic)
+        {
             nodes.announcer.note_nobody(topic);
         }
-        leaving.iter().for_each(|(gone_at, identity)| self.note_left(topic, identity, *gone_at));
+    }
+
+    /// Reverses every [`join`](Self::join) for a topic that was removed, for a few identities.
+    /// Returns true if there may be more.
+    pub(crate) fn leave_step(
+        &mut self,
+        departure: &mut Departure,
+        wakers: &mut WakerLists,
+    ) -> bool {
+        let Departure { topic, gone_at, last } = departure;
+        let Some(presence) = self.topics.get_mut(topic) else { return false };
+        let page = presence.leave_page(last.as_ref(), IDENTITIES_PER_STEP, *gone_at, wakers);
+        for (gone_at, identity) in &page {
+            self.note_left(topic, identity, *gone_at);
+        }
         self.remove_unused(topic);
+        let has_more = page.len() == IDENTITIES_PER_STEP;
+        *last = page.into_iter().next_back().map(|(_, identity)| identity);
+        has_more
     }
 
     /// Notes that an identity has left a topic, and may still return if it is gone later.

@@ -9,6 +9,7 @@
 //! | `topic_presence` (pure) | the identities of one topic |
 //! | `hub_presence` (pure) | the identities of all topics, and when those that left are gone |
 //! | `pattern_identities` (pure) | the subscriptions that are present by their patterns |
+//! | `unfinished` (pure) | topics that came or went, until all identities have joined or left them |
 //! | `watch` | the stream of changes that an application holds |
 
 pub(crate) mod announcement;
@@ -20,4 +21,5 @@ pub(crate) mod other_nodes;
 pub(crate) mod pattern_identities;
 pub(crate) mod sharing;
 pub(crate) mod topic_presence;
+pub(crate) mod unfinished;
 pub(crate) mod watch;

@@ -2,6 +2,7 @@
 //! Pure.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::hub::patterns::tree::PatternTree;
@@ -15,6 +16,8 @@ pub(crate) struct PatternIdentity {
     pub(crate) patterns: Box<[Pattern]>,
     pub(crate) identity: Arc<str>,
     pub(crate) subscriber: Arc<Subscriber>,
+    /// The subscription itself joins the topics with IDs below this one.
+    pub(crate) next_id: u64,
 }
 
 /// All of these subscriptions. A new topic finds those that match its name, without looking at the
@@ -36,24 +39,34 @@ impl PatternIdentities {
         handle
     }
 
-    /// Removes a subscription. The handle may be used again.
-    pub(crate) fn remove(&mut self, handle: u32) {
-        for pattern in &self.all.remove(handle).patterns {
+    /// Removes a subscription, and returns it. The handle may be used again.
+    pub(crate) fn remove(&mut self, handle: u32) -> PatternIdentity {
+        let removed = self.all.remove(handle);
+        for pattern in &removed.patterns {
             let handles = self.by_pattern.entry(pattern).get_or_insert_default();
             handles.remove(&handle);
             if handles.is_empty() {
                 self.by_pattern.remove(pattern);
             }
         }
+        removed
     }
 
-    /// The subscriptions of which a pattern matches this name, each once.
-    pub(crate) fn matching(&self, name: &str) -> impl Iterator<Item = &PatternIdentity> {
-        let mut handles = Vec::new();
-        self.by_pattern.find(name, &mut |of_pattern| handles.extend(of_pattern));
-        handles.sort_unstable();
-        handles.dedup();
-        handles.into_iter().filter_map(|handle| self.all.get(handle))
+    /// The next subscriptions after this handle, at most `max`, of which a pattern matches the name:
+    /// each once, with its handle, in the order of the handles.
+    pub(crate) fn page(
+        &self,
+        name: &str,
+        after: Option<u32>,
+        max: usize,
+    ) -> Vec<(u32, &PatternIdentity)> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut handles = BTreeSet::new();
+        self.by_pattern.find(name, &mut |of_pattern| {
+            handles.extend(of_pattern.range((start, Bound::Unbounded)).take(max));
+        });
+        let of_handle = |handle| Some((handle, self.all.get(handle)?));
+        handles.into_iter().take(max).filter_map(of_handle).collect()
     }
 }
 
@@ -76,6 +89,7 @@ mod tests {
         fn a_name_finds_each_subscription_that_it_matches_once(
             steps in vec((vec("([ab*]\\.){0,2}[*>]", 1..4), any::<bool>(), 0..8_usize), 0..30),
             name in "[ab](\\.[ab]){0,3}",
+            max in 1..5_usize,
         ) {
             let mut identities = PatternIdentities::default();
             let mut naive: Vec<(u32, Vec<String>)> = Vec::new();
@@ -87,6 +101,7 @@ mod tests {
                         patterns: patterns.iter().map(|text| pattern(text)).collect(),
                         identity: index.to_string().into(),
                         subscriber: Arc::new(Subscriber::new(index as u64)),
+                        next_id: 0,
                     });
                     naive.retain(|(other, _)| *other != handle);
                     naive.push((handle, patterns));
@@ -95,7 +110,16 @@ mod tests {
                     patterns.iter().any(|text| pattern(text).matches(&name))
                 };
                 let expect = naive.iter().filter(|(_, patterns)| is_match(patterns)).count();
-                let found: Vec<_> = identities.matching(&name).collect();
+                let mut found = Vec::new();
+                let mut last = None;
+                loop {
+                    let page = identities.page(&name, last, max);
+                    prop_assert!(page.len() <= max);
+                    let Some((handle, _)) = page.last() else { break };
+                    prop_assert!(last < Some(*handle));
+                    last = Some(*handle);
+                    found.extend(page.into_iter().map(|(_, found)| found));
+                }
                 prop_assert_eq!(found.len(), expect);
                 let is_found = |found: &&PatternIdentity| {
                     found.patterns.iter().any(|pattern| pattern.matches(&name))

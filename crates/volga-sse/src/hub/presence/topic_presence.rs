@@ -205,25 +205,33 @@ impl TopicPresence {
         }
     }
 
-    /// Removes all subscriptions of this hub, because the topic was removed. Returns the identities
-    /// that are gone at once, or later.
-    pub(crate) fn leave_all(
+    /// Removes the subscriptions in this hub of the next identities after this one, at most `max`,
+    /// because the topic was removed. Returns these identities, each with the moment when it is
+    /// gone unless that is now, or unless it is still present on another node.
+    pub(crate) fn leave_page(
         &mut self,
+        after: Option<&Arc<str>>,
+        max: usize,
         gone_at: Option<Moment>,
         wakers: &mut WakerLists,
     ) -> Vec<(Option<Moment>, Arc<str>)> {
-        let mut staying = Vec::new();
-        for (identity, stay) in &mut self.present {
-            if stay.subscriptions > 0 {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = self.present.range::<Arc<str>, _>((start, Bound::Unbounded)).take(max);
+        let page: Vec<_> = page.map(|(identity, _)| Arc::clone(identity)).collect();
+        let mut leave = |identity: Arc<str>| {
+            let mut moment = None;
+            if let Some(stay) = self.present.get_mut(&identity)
+                && stay.subscriptions > 0
+            {
                 stay.subscriptions = 0;
                 stay.gone_at = stay.gone_at.max(gone_at.unwrap_or_default());
                 if stay.nodes == 0 {
-                    staying.push(Arc::clone(identity));
+                    moment = self.end_stay(&identity, wakers);
                 }
             }
-        }
-        let mut end = |identity| (self.end_stay(&identity, wakers), identity);
-        staying.into_iter().map(&mut end).collect()
+            (moment, identity)
+        };
+        page.into_iter().map(&mut leave).collect()
     }
 
     /// Notes that an identity that had left at this moment did not return.

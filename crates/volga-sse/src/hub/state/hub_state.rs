@@ -103,7 +103,7 @@ impl HubState {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             guard
         });
-        StateGuard::new(guard)
+        StateGuard::new(self, guard)
     }
 
     /// Takes the lock for one step of many. A thread that takes the lock again at once could keep a

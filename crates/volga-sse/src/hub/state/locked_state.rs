@@ -10,6 +10,7 @@ use crate::hub::presence::change_log::{SharedLog, WakerLists};
 use crate::hub::presence::hub_presence::{HubPresence, SignOut};
 use crate::hub::presence::pattern_identities::PatternIdentities;
 use crate::hub::presence::topic_presence::SignOutScope;
+use crate::hub::presence::unfinished::{Arrival, Departure, IDENTITIES_PER_STEP, UnfinishedTopics};
 use crate::hub::registry::{HubFull, Registry, TopicReaders};
 use crate::hub::relay::retry_keys::RetryKeys;
 use crate::hub::settings::HubSettings;
@@ -37,6 +38,7 @@ pub(crate) struct LockedState {
     pub(crate) present_by_pattern: PatternIdentities,
     identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
     pub(crate) presence: HubPresence,
+    pub(crate) unfinished: UnfinishedTopics,
     /// The wakers to wake once the lock is released.
     wakers: WakerLists,
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
@@ -213,13 +215,46 @@ impl LockedState {
 
     /// Creates a topic that does not exist.
     fn create(&mut self, name: &str, settings: &HubSettings) -> Arc<Topic> {
+        // An earlier topic of this name may have been removed a moment ago.
+        while self.unfinished.departures.iter().any(|departure| &*departure.topic == name) {
+            self.leave_step();
+        }
         let topic = self.registry.add(name, settings);
-        for present in self.present_by_pattern.matching(name) {
-            if !present.subscriber.has_signed_out() {
+        self.unfinished.arrivals.push_back(Arrival { topic: Arc::clone(&topic), last: None });
+        self.join_step();
+        topic
+    }
+
+    /// Lets a few identities join a topic that came, or leave one that went.
+    pub(crate) fn presence_step(&mut self) {
+        self.leave_step();
+        self.join_step();
+    }
+
+    /// Whether more [steps](Self::presence_step) are necessary.
+    pub(crate) fn has_presence_steps(&self) -> bool {
+        !self.unfinished.is_empty()
+    }
+
+    fn join_step(&mut self) {
+        let Some(Arrival { topic, last }) = self.unfinished.arrivals.front_mut() else { return };
+        let page = self.present_by_pattern.page(&topic.name, *last, IDENTITIES_PER_STEP);
+        for (_, present) in &page {
+            if present.next_id <= topic.id && !present.subscriber.has_signed_out() {
                 self.presence.join(&topic.name, &present.identity, &mut self.wakers);
             }
         }
-        topic
+        *last = page.last().map(|(handle, _)| *handle);
+        if page.len() < IDENTITIES_PER_STEP {
+            self.unfinished.arrivals.pop_front();
+        }
+    }
+
+    fn leave_step(&mut self) {
+        let Some(departure) = self.unfinished.departures.front_mut() else { return };
+        if !self.presence.leave_step(departure, &mut self.wakers) {
+            self.unfinished.departures.pop_front();
+        }
     }
 
     fn make_room<'a>(
@@ -240,8 +275,13 @@ impl LockedState {
         if !self.registry.has_newly_removed() {
             return;
         }
+        let gone_at = settings.gone_at(now);
         for topic in self.registry.take_newly_removed() {
-            self.presence.leave_all(&topic.name, settings.gone_at(now), &mut self.wakers);
+            self.unfinished.arrivals.retain(|arrival| arrival.topic.id != topic.id);
+            self.presence.note_removed(&topic.name);
+            let departure = Departure { topic: Arc::clone(&topic.name), gone_at, last: None };
+            self.unfinished.departures.push_back(departure);
+            self.leave_step();
             self.removed.push(topic);
         }
     }
@@ -348,7 +388,7 @@ impl LockedState {
 
     /// Whether there is work for the time after the lock is released.
     pub(crate) fn has_deferred(&self) -> bool {
-        !(self.wakers.is_empty() && self.removed.is_empty())
+        !(self.wakers.is_empty() && self.removed.is_empty() && self.unfinished.is_empty())
     }
 
     /// Takes the work for the time after the lock is released: wakers to wake and topics to clear.

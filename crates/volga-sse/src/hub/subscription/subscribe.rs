@@ -215,7 +215,7 @@ impl<'a> Subscribe<'a> {
                 let identity = Arc::clone(identity);
                 let patterns = patterns.iter().map(|pattern| (*pattern).clone()).collect();
                 let subscriber = Arc::clone(&subscriber);
-                let present = PatternIdentity { patterns, identity, subscriber };
+                let present = PatternIdentity { patterns, identity, subscriber, next_id };
                 Some(locked.present_by_pattern.insert(present))
             }
             _ => None,

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::hub::presence::pattern_identities::PatternIdentity;
 use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
 use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
 use crate::hub::subscription::{Subscription, frame_cache};
@@ -13,13 +14,15 @@ use crate::hub::topic::subscriber::Subscriber;
 
 impl Subscription {
     /// Ends the presence of an identity in the topics that the patterns match, as they were when
-    /// the hub stopped to make it present in new ones.
+    /// the hub stopped to make it present in new ones. It has not joined the topics with the IDs
+    /// `not_joined`.
     fn leave_matching(
         hub: &HubState,
         set: &TopicSet,
         identity: &Arc<str>,
         subscriber: &Subscriber,
         next_id: u64,
+        not_joined: &[u64],
     ) {
         let gone_at = hub.settings.gone_at(hub.clock.now());
         let mut page: Vec<Arc<Topic>> = Vec::new();
@@ -28,7 +31,7 @@ impl Subscription {
             page.clear();
         };
         set.walk(hub, |topic| {
-            if topic.id < next_id {
+            if topic.id < next_id && !not_joined.contains(&topic.id) {
                 page.push(Arc::clone(topic));
             }
             if page.len() == TOPICS_AT_ONCE {
@@ -52,8 +55,10 @@ impl Drop for Subscription {
             && let Some((identity, handle)) = extras.identity.take()
         {
             let mut locked = hub.lock();
+            let mut not_joined = Vec::new();
             if let Some(handle) = extras.present_by_pattern.take() {
-                locked.present_by_pattern.remove(handle);
+                let PatternIdentity { next_id, .. } = locked.present_by_pattern.remove(handle);
+                not_joined = locked.unfinished.not_joined_by(handle, next_id);
             }
             let next_id = locked.registry.next_id();
             match &topics {
@@ -65,7 +70,8 @@ impl Drop for Subscription {
                 }
                 SubscribedTopics::Several(set) => {
                     drop(locked);
-                    Self::leave_matching(&hub, set, &identity, &self.subscriber, next_id);
+                    let subscriber = &self.subscriber;
+                    Self::leave_matching(&hub, set, &identity, subscriber, next_id, &not_joined);
                     // Until now the identity may have been closed, which ends its presence in the
                     // topics that are left.
                     hub.lock().remove_identity(&identity, handle);
