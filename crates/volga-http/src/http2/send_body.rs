@@ -198,8 +198,8 @@ where
         Poll::Ready(StepOutcome::Over)
     }
 
-    /// Resets the stream if its body has ended while nothing can be sent. Returns whether it did. The
-    /// response must have the mark [`CutAtEnd`].
+    /// Resets the stream if its body has ended while nothing can be sent. Returns whether it did.
+    /// The response must have the mark [`CutAtEnd`].
     pub(super) fn cut_if_ended(self: Pin<&mut Self>) -> bool {
         let this = self.project();
         let has_more = this.held.as_ref().is_none_or(|held| held.then.is_more());

@@ -23,6 +23,7 @@ mod hub_newcomers;
 mod hub_nodes;
 #[cfg(feature = "hub")]
 mod hub_presence;
+mod hub_presence_races;
 #[cfg(feature = "hub")]
 mod hub_refusals;
 #[cfg(feature = "hub")]

@@ -52,8 +52,8 @@ impl PatternIdentities {
         removed
     }
 
-    /// The next subscriptions after this handle, at most `max`, of which a pattern matches the name:
-    /// each once, with its handle, in the order of the handles.
+    /// The next subscriptions after this handle of which a pattern matches the name, at most `max`.
+    /// Each is there once, with its handle, in the order of the handles.
     pub(crate) fn page(
         &self,
         name: &str,

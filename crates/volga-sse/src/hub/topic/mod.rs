@@ -43,8 +43,8 @@ use crate::hub::topic::wait_list::WaitList;
 use crate::hub::topic::waves::HasReaders;
 
 /// A topic of a hub.
-// The fields keep this order, so that all that a reader of many topics needs lies side by side. Such
-// a reader waits for each cache line of a topic that it has not read for a while.
+// The fields keep this order, so that all that a reader of many topics needs lies side by side.
+// Such a reader waits for each cache line of a topic that it has not read for a while.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Topic {
