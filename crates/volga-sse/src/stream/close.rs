@@ -125,6 +125,11 @@ struct CloseState {
     is_finite: AtomicBool,
     /// The source has ended, and the server was told so without polling the body.
     has_finished: AtomicBool,
+    /// Whether the observer does more than hold a value.
+    is_observed: AtomicBool,
+    /// Used only under the lock.
+    // Not in it, because there it would take another word of each idle stream.
+    has_ended: AtomicBool,
     observers: Mutex<Observers>,
 }
 
@@ -136,9 +141,6 @@ struct Observers {
     /// How code around the body has ended it.
     // In a box, because few streams end so, and each one would have room for it.
     cut: Option<Box<(EndReason, BoxError)>>,
-    /// Whether the observer does more than hold a value.
-    is_observed: bool,
-    has_ended: bool,
 }
 
 const OPEN: u8 = 0;
@@ -151,6 +153,8 @@ impl CloseHandle {
             end: AtomicU8::new(OPEN),
             is_finite: AtomicBool::new(false),
             has_finished: AtomicBool::new(false),
+            is_observed: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             observers: Mutex::default(),
         }))
     }
@@ -173,12 +177,12 @@ impl CloseHandle {
     /// being called.
     pub fn on_end(&self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) {
         self.at_end(observer);
-        self.0.observers().is_observed = true;
+        self.0.is_observed.store(true, Ordering::Release);
     }
 
     fn at_end(&self, observer: impl FnOnce(StreamEnd<'_>) + Send + 'static) {
         let mut observers = self.0.observers();
-        if observers.has_ended {
+        if self.0.has_ended.load(Ordering::Relaxed) {
             // The value in it is dropped without the lock.
             drop(observers);
             return;
@@ -202,7 +206,7 @@ impl CloseHandle {
     /// [`Sse::on_end`](crate::stream::response::Sse::on_end) or [`on_end`](Self::on_end).
     #[must_use]
     pub fn is_observed(&self) -> bool {
-        self.0.observers().is_observed
+        self.0.is_observed.load(Ordering::Acquire)
     }
 
     /// Forgets the observers without calling them, and drops what they hold.
@@ -212,7 +216,7 @@ impl CloseHandle {
     pub fn discard(&self) {
         let observer = {
             let mut observers = self.0.observers();
-            observers.has_ended = true;
+            self.0.has_ended.store(true, Ordering::Relaxed);
             observers.observer.take()
         };
         // Dropped without the lock, because it may hold anything.
@@ -245,7 +249,7 @@ impl CloseHandle {
     pub(crate) fn notify_end(&self, end: StreamEnd<'_>) {
         let observer = {
             let mut observers = self.0.observers();
-            observers.has_ended = true;
+            self.0.has_ended.store(true, Ordering::Relaxed);
             observers.observer.take()
         };
         if let Some(observer) = observer {
@@ -394,6 +398,11 @@ impl fmt::Debug for CloseGroup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_state_of_an_idle_stream_is_small() {
+        assert!(size_of::<CloseState>() <= 56, "{} bytes", size_of::<CloseState>());
+    }
 
     #[test]
     fn the_first_reason_stays() {

@@ -46,7 +46,9 @@ fn presence_is_right_after_topics_and_subscriptions_came_and_went_at_the_same_ti
         };
         let held = thread::scope(|scope| {
             let comers = [1, 2].map(|n| scope.spawn(move || come_and_go(1_000 * n + seed)));
-            [3, 4].map(|n| scope.spawn(move || change_topics(1_000 * n + seed)));
+            for n in [3, 4] {
+                scope.spawn(move || change_topics(1_000 * n + seed));
+            }
             comers.map(|thread| thread.join().expect("no panic"))
         });
         let open: Vec<_> = stay.into_iter().chain(held.into_iter().flatten()).collect();
