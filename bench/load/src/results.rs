@@ -110,6 +110,7 @@ impl RowResult {
             Against::Nothing => None,
             Against::Limit => Some(self.server(LIMIT)?),
             Against::BestPeer => Some(self.best_peer(line.measure, measure)?),
+            Against::BestInFirst => Some(self.best_peer(0, row.measures[0])?),
             Against::Peer(name) => Some(self.server(name)?),
         };
         let value = match reference {
@@ -169,6 +170,22 @@ mod tests {
             reaches_goal: Some(false),
         };
         assert_eq!(verdict, Some(expected));
+    }
+
+    #[test]
+    fn a_latency_may_be_compared_with_that_of_the_peer_that_delivers_most() {
+        let row = ROWS.iter().find(|row| row.name == "one-request").expect("a row");
+        let line = row.lines.iter().find(|line| line.against == Against::BestInFirst);
+        let line = line.expect("a line for the latency");
+        let server = |name, deliveries, latency| {
+            let mut figures = vec![1.0; row.measures.len()];
+            (figures[0], figures[line.measure]) = (deliveries, latency);
+            ServerResult { name, rounds: vec![Ok(figures)] }
+        };
+        let servers =
+            vec![server(OURS, 9.0, 3.0), server("hyper", 2.0, 4.0), server("nchan", 1.0, 2.0)];
+        let verdict = RowResult { servers }.verdict(row, line).expect("figures");
+        assert_eq!((verdict.reference, verdict.value), (Some("hyper"), 0.75));
     }
 
     #[test]

@@ -94,7 +94,10 @@ pub(crate) struct Line {
 pub(crate) enum Against {
     Nothing,
     Limit,
+    /// The peer that is best in this measure.
     BestPeer,
+    /// The peer that is best in the row's first measure.
+    BestInFirst,
     Peer(&'static str),
 }
 
@@ -230,7 +233,7 @@ pub(crate) const ROWS: &[Row] = &[
         },
         needs: Needs::Http1,
         measures: BURST,
-        lines: &[floor(0, Against::BestPeer, 2.5), floor(5, Against::BestPeer, 1.0)],
+        lines: &[floor(0, Against::BestPeer, 2.5), floor(5, Against::BestInFirst, 1.0)],
         run: fan_out::one_request_at_a_time,
     },
     Row {
