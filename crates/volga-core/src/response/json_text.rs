@@ -31,7 +31,7 @@ pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::
     Ok(text)
 }
 
-/// What was written last.
+/// The part that was written last.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Last {
     #[default]

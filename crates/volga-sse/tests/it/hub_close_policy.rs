@@ -27,7 +27,7 @@ fn next(subscription: &mut Subscription) -> Option<u64> {
     }
 }
 
-/// What a reader subscribes to. The topics are those of [`TOPICS`].
+/// The filters of each kind of reader. The topics are those of [`TOPICS`].
 const READERS: [&[&str]; 8] = [
     &["a"],
     &["k"],
@@ -185,7 +185,7 @@ proptest! {
             return Ok(());
         }
         if has_lost {
-            // What was read already may come before the end.
+            // Messages that were read already may come before the end.
             while let Some(number) = next(&mut reader) {
                 prop_assert_eq!(number, unread.remove(0).number);
             }

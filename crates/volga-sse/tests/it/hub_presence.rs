@@ -157,16 +157,7 @@ async fn every_watch_ends_with_the_picture_that_there_was_when_the_hub_closed() 
         drop(open);
         for (topic, watch, picture) in &mut watches {
             while let Some(event) = watch.next().now_or_never().expect("an event or the end") {
-                let is_new = match event {
-                    PresenceEvent::Present(present) => {
-                        *picture = present.into_keys().collect();
-                        true
-                    }
-                    PresenceEvent::Joined(identity) => picture.insert(identity),
-                    PresenceEvent::Left(identity) => picture.remove(&identity),
-                    other => panic!("{other:?}"),
-                };
-                assert!(is_new, "each change is told once");
+                apply(picture, event);
             }
             let index = MODEL_TOPICS.iter().position(|of| of == topic).expect("one of them");
             assert!(picture.iter().eq(expect[index].keys()), "{topic}: {picture:?}");
@@ -189,7 +180,7 @@ async fn many_joins_and_leaves_wake_each_watch_once() {
                 (0..WATCHES).map(|_| hub.watch_presence("room").unwrap()).collect();
             let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
             let waker = Waker::from(Arc::clone(&wakes));
-            // Returns how many events the watches get, and who is present after them.
+            // Returns the number of events that the watches get, and the present identities.
             let mut wait = || {
                 let mut events = 0;
                 let mut present = 0;
@@ -279,24 +270,28 @@ async fn a_watch_may_call_the_hub_while_it_is_woken() {
     assert_eq!(calls(), 1, "a close");
 }
 
-/// Updates the picture of who is present by what the watch tells.
-/// Returns how many joins and leaves it told.
+/// Applies all events of a watch to the picture of who is present. Returns how many of them were
+/// joins and leaves.
 fn follow(picture: &mut BTreeSet<Arc<str>>, watch: &mut PresenceWatch) -> usize {
     let mut changes = 0;
     for event in told(watch) {
         changes += usize::from(!matches!(event, PresenceEvent::Present(_)));
-        let is_new = match event {
-            PresenceEvent::Present(present) => {
-                *picture = present.into_keys().collect();
-                true
-            }
-            PresenceEvent::Joined(identity) => picture.insert(identity),
-            PresenceEvent::Left(identity) => picture.remove(&identity),
-            other => panic!("{other:?}"),
-        };
-        assert!(is_new, "each change is told once");
+        apply(picture, event);
     }
     changes
+}
+
+fn apply(picture: &mut BTreeSet<Arc<str>>, event: PresenceEvent) {
+    let is_new = match event {
+        PresenceEvent::Present(present) => {
+            *picture = present.into_keys().collect();
+            true
+        }
+        PresenceEvent::Joined(identity) => picture.insert(identity),
+        PresenceEvent::Left(identity) => picture.remove(&identity),
+        other => panic!("{other:?}"),
+    };
+    assert!(is_new, "each change is told once");
 }
 
 /// Everything that a watch tells now.

@@ -275,7 +275,7 @@ proptest! {
     }
 }
 
-/// What a hub without a relay says.
+/// The errors of `send` in a hub without a relay.
 fn sent(message: SendMessage) -> Result<Position, PublishError> {
     match message.into_future().now_or_never().expect("a hub without a relay") {
         Ok(receipt) => Ok(receipt.position),

@@ -111,7 +111,7 @@ fn log() -> Hub {
     Hub::builder().max_messages(LOG).policy(Policy::close()).build()
 }
 
-/// What the readers subscribe to. All of them read the topic `log`.
+/// The filters of each kind of reader. All of them read the topic `log`.
 const READERS: [&[&str]; 4] = [&["log"], &["log", "other"], &[">"], &["other", "*", "log", "x.>"]];
 
 /// An app whose streams do not end because the client accepts no byte for a while.

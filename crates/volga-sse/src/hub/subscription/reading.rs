@@ -5,6 +5,8 @@
 //! finds by looking at all of its topics once. Then it reads each message from the log of its
 //! topic.
 
+use std::ops::Range;
+
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::subscription::Subscription;
@@ -352,19 +354,11 @@ impl TopicSet {
         if self.named().iter().any(|membership| membership.topic.is_ahead_by(max, cursor)) {
             return true;
         }
-        let (mut at, horizon) = (cursor, hub.horizon());
-        while self.has_patterns() && at < horizon {
-            let mask = self.mask_after(at);
-            let Some(found) = hub.find_recent(at, horizon, mask, MAX_MESSAGES) else {
-                return self.is_far_behind_by(hub, max, cursor);
-            };
-            let is_ahead = |topic: &_| self.has(topic, hub) && topic.is_ahead_by(max, cursor);
-            if found.messages().any(|(_, topic)| is_ahead(topic)) {
-                return true;
-            }
-            at = found.through;
+        if !self.has_patterns() {
+            return false;
         }
-        false
+        let recent = self.is_behind_recent_by(hub, cursor..hub.horizon(), max, cursor);
+        recent.unwrap_or_else(|| self.is_far_behind_by(hub, max, cursor))
     }
 
     /// The same, but looks only at messages that have come since the last check. The lag behind all
@@ -376,19 +370,30 @@ impl TopicSet {
         cursor: u64,
     ) -> bool {
         let horizon = hub.horizon();
-        let mut at = std::mem::replace(&mut self.lag_checked, horizon).max(cursor);
+        let checked = std::mem::replace(&mut self.lag_checked, horizon).max(cursor);
+        let recent = self.is_behind_recent_by(hub, checked..horizon, max, cursor);
+        recent.unwrap_or_else(|| self.is_behind_by(hub, max, cursor))
+    }
+
+    /// The same for the topics of the messages after one number and up to another. `None` if the
+    /// hub does not remember all of these messages.
+    fn is_behind_recent_by(
+        &self,
+        hub: &HubState,
+        range: Range<u64>,
+        max: (usize, u64),
+        cursor: u64,
+    ) -> Option<bool> {
+        let (mut at, horizon) = (range.start, range.end);
         while at < horizon {
-            let mask = self.mask_after(at);
-            let Some(found) = hub.find_recent(at, horizon, mask, MAX_MESSAGES) else {
-                return self.is_behind_by(hub, max, cursor);
-            };
+            let found = hub.find_recent(at, horizon, self.mask_after(at), MAX_MESSAGES)?;
             let is_ahead = |topic: &_| self.has(topic, hub) && topic.is_ahead_by(max, cursor);
             if found.messages().any(|(_, topic)| is_ahead(topic)) {
-                return true;
+                return Some(true);
             }
             at = found.through;
         }
-        false
+        Some(false)
     }
 
     /// The same for a subscription that is further behind than the hub remembers messages. It looks
