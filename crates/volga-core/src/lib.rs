@@ -120,5 +120,6 @@ pub use services::registry::{Scope, Services};
 pub mod __private {
     pub use http::{HeaderName, HeaderValue};
 
+    pub use crate::response::into_response::with_content_type;
     pub use crate::response::json_text::to_json;
 }

@@ -458,7 +458,7 @@ pub(crate) const POOLED_BUFFER_MAX: usize = 64 * 1024;
 pub(crate) const FRAMES_PER_WRITE: usize = 64;
 
 /// How many writes a stream that always has more may do before the other tasks of its thread run.
-pub(crate) const WRITES_PER_TURN: usize = 4;
+pub(crate) const WRITES_PER_TURN: usize = 8;
 
 /// How often the server checks whether a half-closed HTTP/1 connection is broken.
 pub(crate) const HALF_CLOSED_CHECK: Duration = Duration::from_secs(1);

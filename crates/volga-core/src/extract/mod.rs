@@ -145,7 +145,9 @@ impl<T: FromRequestParts> FromRequest<ViaParts> for T {
     async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         // Dropped before the `await`, so that the future does not hold it.
         drop(body);
-        T::from_request_parts(&mut parts).await
+        let value = T::from_request_parts(&mut parts).await;
+        parts.recycle();
+        value
     }
 }
 

@@ -191,6 +191,8 @@ mod tests {
     use crate::request::parts::Endpoint;
     use crate::request::path_args::PathArgs;
     use crate::response::error_format::ErrorFormat;
+    use crate::response::reporter::Reporter;
+    use crate::response::responder::Responder;
     use crate::services::builder::ServicesBuilder;
     use crate::services::dc::Dc;
     use crate::services::needs::Needs;
@@ -208,8 +210,10 @@ mod tests {
     fn parts_of(app: AppContext) -> RequestParts {
         let (head, body) = http::Request::new(HttpBody::empty()).into_parts();
         let mut parts = RequestParts::new(head, PathArgs::default(), &body);
-        *parts.context_mut() = RequestContext::new(&Arc::new(app));
-        parts.set_mapper(None, ErrorFormat::default());
+        parts.state_mut().context = RequestContext::new(&Arc::new(app));
+        let reporter = parts.context().app().map(|app| Reporter::new(app, &parts));
+        let format = ErrorFormat::default();
+        parts.set_responder(Responder::new(&parts.headers, None, format, reporter));
         parts
     }
 
@@ -237,7 +241,7 @@ mod tests {
         let mut parts = parts();
         let mut needs = Needs::default();
         needs.add_anything();
-        let guard = RequestGuard::begin(&needs, parts.context_mut());
+        let guard = RequestGuard::begin(&needs, &mut parts.state_mut().context);
         let response = endpoint.call(parts, HttpBody::empty());
         leave(async move {
             guard.attach(response.await);
@@ -253,7 +257,7 @@ mod tests {
         let mut parts = parts();
         let mut needs = Needs::default();
         needs.add_anything();
-        let guard = RequestGuard::begin(&needs, parts.context_mut());
+        let guard = RequestGuard::begin(&needs, &mut parts.state_mut().context);
         let service = Dc::<Arc<()>>::from_request_parts(&mut parts).await.unwrap();
         let weak = Arc::downgrade(&*service);
         drop(service);

@@ -89,8 +89,9 @@ where
 impl HandlerArgs<()> for () {
     fn describe(_: &mut Description) {}
 
-    async fn from_request(_: RequestParts, body: HttpBody) -> Result<Self, Error> {
+    async fn from_request(parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
         drop(body);
+        parts.recycle();
         Ok(())
     }
 }

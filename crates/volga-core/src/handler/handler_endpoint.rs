@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
@@ -69,15 +70,16 @@ where
                 let args = Args::from_request(parts, body).await?;
                 handler.call(args).into_future().await.into_response()
             });
-            let result = match response.await {
-                Ok(Ok(response)) => {
-                    responder.check(&response, ResponseOrigin::Handler).map(|()| response)
-                }
-                Ok(Err(error)) | Err(error) => Err(error),
-            };
-            let mut response = match result {
-                Ok(response) => response,
-                Err(error) => responder.respond_to(error).await,
+            // A response moves as little as possible, because it is large.
+            let mut response = match response.await.flatten() {
+                Ok(response) => match responder.check(&response, ResponseOrigin::Handler) {
+                    Ok(()) => response,
+                    Err(error) => {
+                        drop(response);
+                        Arc::clone(&responder).respond_boxed(error).await
+                    }
+                },
+                Err(error) => Arc::clone(&responder).respond_boxed(error).await,
             };
             finish.finish(&mut response, responder.body_error_reporter());
             response

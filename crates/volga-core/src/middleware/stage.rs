@@ -15,7 +15,6 @@ use crate::handler::output::Marker;
 use crate::request::body::HttpBody;
 use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::catch_panic::catch;
-use crate::response::error::Error;
 use crate::response::into_response::{HttpResponse, HttpResult, IntoResponse};
 use crate::response::responder::Responder;
 use crate::response::response_check::ResponseOrigin;
@@ -48,7 +47,7 @@ where
                 let (future, marker) = (Some(future), PhantomData);
                 Box::pin(Self { future, error_response: None, responder, marker })
             }
-            Err(panic) => respond_to(responder, panic),
+            Err(panic) => responder.respond_boxed(panic),
         }
     }
 }
@@ -71,7 +70,7 @@ impl<F: Future<Output: IntoResponse<Out>>, Out> Future for Stage<F, Out> {
             match result {
                 Ok(response) => return Poll::Ready(response),
                 Err(error) => {
-                    *this.error_response = Some(respond_to(Arc::clone(this.responder), error));
+                    *this.error_response = Some(Arc::clone(this.responder).respond_boxed(error));
                 }
             }
         }
@@ -80,11 +79,6 @@ impl<F: Future<Output: IntoResponse<Out>>, Out> Future for Stage<F, Out> {
             None => panic!("the response of a stage was polled after its end"),
         }
     }
-}
-
-/// Turns an error into the response of a stage.
-pub(crate) fn respond_to(responder: Arc<Responder>, error: Error) -> BoxFuture<HttpResponse> {
-    Box::pin(async move { responder.respond_to(error).await })
 }
 
 /// Returns an endpoint whose panics become responses. Most endpoints do that by themselves.

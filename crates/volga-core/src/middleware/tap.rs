@@ -7,7 +7,7 @@ use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::middleware::Middleware;
-use crate::middleware::stage::{Stage, respond_to};
+use crate::middleware::stage::Stage;
 use crate::request::body::HttpBody;
 use crate::request::parts::{Endpoint, RequestParts};
 use crate::response::catch_panic::catch;
@@ -54,7 +54,7 @@ where
     fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         match catch(|| (self.function)(&mut parts)) {
             Ok(()) => self.inner.call(parts, body),
-            Err(panic) => respond_to(parts.responder(), panic),
+            Err(panic) => parts.responder().respond_boxed(panic),
         }
     }
 

@@ -88,6 +88,12 @@ impl HttpBody {
         Self(BodyKind::Stream(Box::pin(body.map_err(Into::into))))
     }
 
+    /// Whether this is the [empty](Self::empty) body. Another one may turn out to be empty.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.0, BodyKind::Empty)
+    }
+
     /// Marks the body as the one of a request: if it cannot be read, that is the client's fault.
     pub(crate) fn into_request_body(self) -> Self {
         Self(match self.0 {

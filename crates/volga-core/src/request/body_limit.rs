@@ -32,8 +32,9 @@ impl BodyLimit {
     /// Limits the body of a request. Returns a body that cannot exceed the limit unchanged.
     pub(crate) fn apply(self, body: HttpBody) -> HttpBody {
         match self.0 {
-            Some(limit) => body.into_request_body().limited(limit),
-            None => body,
+            // Most requests have no body.
+            Some(limit) if !body.is_empty() => body.into_request_body().limited(limit),
+            Some(_) | None => body,
         }
     }
 }

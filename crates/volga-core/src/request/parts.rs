@@ -6,6 +6,7 @@
 use std::{
     borrow::Cow,
     fmt,
+    mem::take,
     ops::{Deref, DerefMut},
     sync::Arc,
 };
@@ -26,10 +27,9 @@ use crate::request::path_args::decode;
 use crate::response::cross_origin::{CrossOriginPolicy, PolicyApplied};
 use crate::response::error::Error;
 use crate::response::error_format::ErrorFormat;
-use crate::response::error_mapper::MapError;
 use crate::response::into_response::HttpResponse;
-use crate::response::reporter::Reporter;
 use crate::response::responder::Responder;
+use crate::response::spare_headers;
 
 /// A request as an application sees it.
 pub type HttpRequest = http::Request<HttpBody>;
@@ -61,7 +61,7 @@ pub(crate) struct RequestState {
     /// Turns errors into responses, at every stage.
     pub(crate) responder: Option<Arc<Responder>>,
     /// The rest of the pipeline for the next [`NextCall`](crate::NextCall).
-    next: Option<Next>,
+    pub(crate) next: Option<Next>,
 }
 
 /// The target of a route: it responds to every request.
@@ -160,19 +160,8 @@ impl RequestParts {
         &self.0.state.context
     }
 
-    pub(crate) fn context_mut(&mut self) -> &mut RequestContext {
-        &mut self.0.state.context
-    }
-
     pub(crate) fn state_mut(&mut self) -> &mut RequestState {
         &mut self.0.state
-    }
-
-    /// Sets how results of this request become responses.
-    pub(crate) fn set_mapper(&mut self, mapper: Option<Arc<dyn MapError>>, format: ErrorFormat) {
-        let PartsAndState { head, state } = &mut *self.0;
-        let reporter = state.context.app().map(|app| Reporter::new(app, head));
-        state.responder = Some(Arc::new(Responder::new(&head.headers, mapper, format, reporter)));
     }
 
     /// Lets a policy add its headers to the response, unless one further inside has done it.
@@ -398,6 +387,11 @@ impl RequestParts {
 
     pub(crate) fn into_head(self) -> request::Parts {
         self.0.head
+    }
+
+    /// Drops the parts, and keeps the capacity of their header map for the next response.
+    pub(crate) fn recycle(mut self) {
+        spare_headers::keep(take(&mut self.0.head.headers));
     }
 
     fn raw(&self, index: usize) -> Option<(&str, &str)> {

@@ -5,7 +5,11 @@
 //! `http_body::Body` and is passed to [`HttpBody::new`]. The response macros, such as `ok!`, are in
 //! `volga/src/macros`, and the tests of an app's responses in `volga/tests/it/responses.rs`.
 
-use std::{borrow::Cow, convert::Infallible};
+use std::{
+    borrow::Cow,
+    convert::Infallible,
+    mem::{forget, replace},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -16,6 +20,7 @@ use crate::request::body::HttpBody;
 use crate::response::box_error::BoxError;
 use crate::response::error::Error;
 use crate::response::missing_value::missing_value;
+use crate::response::spare_headers;
 use crate::response::status_error::IntoStatusError;
 
 /// A response as an application creates it.
@@ -197,12 +202,13 @@ impl IntoResponse for Error {
 
 /// Creates a response with a body. Pass the content type as a constant, because creating a value at
 /// run time checks it byte by byte.
-pub(crate) fn with_content_type(
-    content_type: HeaderValue,
-    body: impl Into<HttpBody>,
-) -> HttpResult {
+pub fn with_content_type(content_type: HeaderValue, body: impl Into<HttpBody>) -> HttpResult {
     let mut response = Response::new(body.into());
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    let mut headers = spare_headers::take();
+    headers.insert(header::CONTENT_TYPE, content_type);
+    // The empty map that was there owns no memory. Dropping it would check that at run time for
+    // each response.
+    forget(replace(response.headers_mut(), headers));
     Ok(response)
 }
 

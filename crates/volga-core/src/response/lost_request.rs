@@ -19,5 +19,5 @@ struct LostRequest;
 /// Responds to a request that has lost its state with a server error. The middleware of the layer
 /// reports it, because this responder does not know the app.
 pub(crate) fn respond_to_lost_request(responder: Arc<Responder>) -> BoxFuture<HttpResponse> {
-    Box::pin(async move { responder.respond_to(Error::server_error(LostRequest)).await })
+    responder.respond_boxed(Error::server_error(LostRequest))
 }

@@ -24,4 +24,5 @@ pub(crate) mod responder;
 pub(crate) mod response_check;
 pub(crate) mod response_hooks;
 pub(crate) mod response_watch;
+pub(crate) mod spare_headers;
 pub(crate) mod status_error;

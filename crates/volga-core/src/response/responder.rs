@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use crate::handler::box_future::BoxFuture;
 use crate::response::body_error_report::{BodyErrorReporterBuilder, ReportContext};
 use crate::response::box_error::BoxError;
 use crate::response::catch_panic::{CatchPanic, catch};
@@ -42,15 +43,25 @@ struct Accept {
     others: Vec<HeaderValue>,
 }
 
+impl Accept {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut fields = headers.get_all(header::ACCEPT).iter().cloned();
+        Self { first: fields.next(), others: fields.collect() }
+    }
+}
+
 impl Responder {
+    #[inline]
     pub(crate) fn new(
         headers: &HeaderMap,
         mapper: Option<Arc<dyn MapError>>,
         format: ErrorFormat,
         reporter: Option<Reporter>,
     ) -> Self {
-        let mut fields = headers.get_all(header::ACCEPT).iter().cloned();
-        let accept = Accept { first: fields.next(), others: fields.collect() };
+        let accept = match headers.contains_key(header::ACCEPT) {
+            true => Accept::of(headers),
+            false => Accept { first: None, others: Vec::new() },
+        };
         Self {
             accept,
             format,
@@ -151,6 +162,13 @@ impl Responder {
         add_missing_headers(response, replaced.headers(), |name| {
             !name.as_str().starts_with("content-") && *name != header::TRANSFER_ENCODING
         })
+    }
+
+    /// Turns an error into a response, by a future of its own. In the future of a caller whose
+    /// errors are rare, it takes less space.
+    #[cold]
+    pub(crate) fn respond_boxed(self: Arc<Self>, error: Error) -> BoxFuture<HttpResponse> {
+        Box::pin(async move { self.respond_to(error).await })
     }
 
     /// Turns an error into a response. The extensions of the response hold the error, so that

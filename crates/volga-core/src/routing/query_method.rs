@@ -76,7 +76,7 @@ impl<E: Endpoint> Endpoint for QueryEndpoint<E> {
             let error = Error::client_error(
                 "a QUERY request needs the header `content-type`, which says what its body is",
             );
-            Box::pin(async move { responder.respond_to(error).await })
+            responder.respond_boxed(error)
         };
         with_accept(response, accept)
     }

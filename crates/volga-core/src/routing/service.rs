@@ -104,8 +104,12 @@ impl RouterService {
     {
         let (head, body) = request.into_parts();
         // Most requests have no body. The check saves an allocation for them.
-        let body = if body.is_end_stream() { HttpBody::empty() } else { HttpBody::new(body) };
-        self.send(head, body.into_request_body(), extend)
+        let body = if body.is_end_stream() {
+            HttpBody::empty()
+        } else {
+            HttpBody::new(body).into_request_body()
+        };
+        self.send(head, body, extend)
     }
 
     fn send(
@@ -177,10 +181,9 @@ impl Routes {
                     (fallback.map(|fallback| &fallback.target), args, Some(reason))
                 }
             };
-        let parts = RequestParts::new(head, args, &body);
         match target {
-            Some(target) => target.send(parts, body, context, no_route, policy, extend),
-            None => ResponseFuture::without_target(parts),
+            Some(target) => target.send(head, args, body, context, no_route, policy, extend),
+            None => ResponseFuture::without_target(RequestParts::new(head, args, &body)),
         }
     }
 

@@ -120,6 +120,7 @@ impl<I: Transport> Http1Connection<I> {
 
     /// Reads the next head into `head`. Once `draining` is ready, an idle connection ends, and a
     /// client that has begun a head gets the grace of the drain to finish it.
+    #[inline(always)]
     pub(crate) fn poll_head(
         &mut self,
         head: &mut Option<RequestHead>,
@@ -149,6 +150,7 @@ impl<I: Transport> Http1Connection<I> {
         self.timer.poll_late(cx).map(|()| Err(HeadError::Closed))
     }
 
+    #[inline(always)]
     fn poll_read_head(
         &mut self,
         head: &mut Option<RequestHead>,
@@ -372,6 +374,7 @@ impl<I: Transport> Http1Connection<I> {
     }
 
     /// Drops what has arrived of a body that will not be read.
+    #[inline(always)]
     fn discard_body(&mut self, cx: &mut Context<'_>) {
         if let Some(body) = &mut self.body
             && body.is_abandoned()

@@ -153,11 +153,14 @@ impl Http1 {
                 Some(Err(ServicePanic)) => break StatusCode::INTERNAL_SERVER_ERROR,
                 None => return connection.leave(None),
             };
-            // By value: a borrowed response would need space of its own in the future.
-            let (response, run) = accepted_tunnel(response, rules);
-            if let Some(run) = run {
-                return self.tunnel(connection, response, run);
-            }
+            let response = if rules.offers_tunnel {
+                match accepted_tunnel(response) {
+                    (response, Some(run)) => return self.tunnel(connection, response, run),
+                    (response, None) => response,
+                }
+            } else {
+                response
+            };
             let may_continue = connection.may_complete() && !self.drain.is_started();
             let rules = if may_continue { rules } else { rules.closing() };
             let keep_alive = {
@@ -269,18 +272,19 @@ impl Http1 {
     }
 }
 
-/// Takes the function to run on the rest of the connection, if the response accepts a tunnel that
+/// Takes the function to run on the rest of the connection, if the response accepts the tunnel that
 /// the client has offered.
-fn accepted_tunnel<B>(
-    response: Response<B>,
-    rules: FramingRules,
-) -> (Response<B>, Option<TunnelFn>) {
-    let is_accepted = rules.offers_tunnel && response.status() == StatusCode::SWITCHING_PROTOCOLS;
+///
+/// The response is passed by value: a borrowed one would need space of its own in the future.
+#[cold]
+fn accepted_tunnel<B>(response: Response<B>) -> (Response<B>, Option<TunnelFn>) {
+    let is_accepted = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let run = is_accepted.then(|| response.extensions().get::<Tunnel>()?.take()).flatten();
     (response, run)
 }
 
 /// Builds the request whose head was read.
+#[inline(always)]
 fn open<I: Transport>(
     connection: &mut Http1Connection<I>,
     head: RequestHead,
@@ -292,6 +296,10 @@ fn open<I: Transport>(
 
 /// Writes the head of a response. Returns the writer of its body, the batch with the head, and
 /// whether the response becomes a stage of its own.
+///
+/// Inlined, with `open` and the two functions that read a head: each of them is called at one place,
+/// and moves a request, a response or a head.
+#[inline(always)]
 fn begin<I, B>(
     connection: &mut Http1Connection<I>,
     response: Response<B>,

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 /// end.
 ///
 /// The buffer exists only during the read, so a connection that waits holds no buffer.
+#[inline(always)]
 pub(crate) fn poll_read<const MAX: usize, I, T>(
     io: &mut I,
     room: usize,

@@ -20,6 +20,13 @@ pub const DEFAULT_MAX_FRAME_MESSAGES: usize = 256;
 /// The capacity for further messages in a frame of several. A frame that needs more doubles it.
 const EXTRA_CAPACITY: usize = 1024;
 
+/// The size from which on a frame is expected to become full. It gets the capacity for that at
+/// once, so that its bytes are not copied at each doubling.
+const LIKELY_FULL: usize = 4 * 1024;
+
+/// The capacity of a full frame. It has room for the last message, if that one is small.
+const FULL_CAPACITY: usize = DEFAULT_MAX_FRAME_BYTES + EXTRA_CAPACITY;
+
 /// A frame of the response body while it is put together.
 #[derive(Default)]
 pub(crate) struct Frame {
@@ -85,6 +92,8 @@ impl Frame {
             let one = std::mem::take(&mut self.one);
             self.many.reserve(one.len() + EXTRA_CAPACITY);
             self.many.extend_from_slice(&one);
+        } else if self.many.len() >= LIKELY_FULL && self.many.capacity() < FULL_CAPACITY {
+            self.many.reserve_exact(FULL_CAPACITY - self.many.len());
         }
         &mut self.many
     }

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
-use volga_core::{__private::to_json, Error, HttpBody, HttpResult};
+use volga_core::{
+    __private::{to_json, with_content_type},
+    Error, HttpBody, HttpResult,
+};
 
 /// Creates a response with status 200.
 ///
@@ -201,8 +204,8 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 fn with_body(status: impl IntoStatus, content_type: HeaderValue, body: HttpBody) -> HttpResult {
-    let mut response = Response::new(body);
-    *response.status_mut() = status.into_status()?;
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    let status = status.into_status()?;
+    let mut response = with_content_type(content_type, body)?;
+    *response.status_mut() = status;
     Ok(response)
 }

@@ -23,7 +23,7 @@ impl Drop for DropReport {
 fn parts(app: &Arc<AppContext>) -> RequestParts {
     let (head, body) = http::Request::new(HttpBody::empty()).into_parts();
     let mut parts = RequestParts::new(head, PathArgs::default(), &body);
-    *parts.context_mut() = RequestContext::new(app);
+    parts.state_mut().context = RequestContext::new(app);
     parts
 }
 
@@ -44,7 +44,7 @@ async fn respond<F>(needs: &Needs, mut parts: RequestParts, handler: F) -> HttpR
 where
     F: AsyncFnOnce(RequestParts) -> HttpBody,
 {
-    let guard = RequestGuard::begin(needs, parts.context_mut());
+    let guard = RequestGuard::begin(needs, &mut parts.state_mut().context);
     let response = HttpResponse::new(handler(parts).await);
     guard.attach(response)
 }
@@ -189,12 +189,13 @@ async fn an_unneeded_scope_or_token_is_not_created_and_the_body_stays_as_it_is()
     }
     let guard = RequestGuard::begin(
         &needing(Needs::add_service::<u8>),
-        parts(&nothing_scoped).context_mut(),
+        &mut parts(&nothing_scoped).state_mut().context,
     );
     assert!(guard.scope.is_none() && guard.guard.is_none());
-    let guard = RequestGuard::begin(&needing(|_| ()), parts(&scoped).context_mut());
+    let guard = RequestGuard::begin(&needing(|_| ()), &mut parts(&scoped).state_mut().context);
     assert!(guard.scope.is_none() && guard.guard.is_none());
-    let guard = RequestGuard::begin(&needing(Needs::add_anything), parts(&scoped).context_mut());
+    let guard =
+        RequestGuard::begin(&needing(Needs::add_anything), &mut parts(&scoped).state_mut().context);
     assert!(guard.scope.is_some() && guard.guard.is_some());
 }
 

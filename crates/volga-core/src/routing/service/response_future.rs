@@ -43,8 +43,7 @@ enum State {
 
 impl State {
     fn panic(responder: &Arc<Responder>, panic: Error) -> Self {
-        let responder = Arc::clone(responder);
-        Self::Error(Box::pin(async move { responder.respond_to(panic).await }))
+        Self::Error(Arc::clone(responder).respond_boxed(panic))
     }
 
     #[cold]

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use http::{Extensions, Method, request};
+use http_body::Body;
 
 use crate::request::body::HttpBody;
 use crate::request::body_limit::BodyLimit;
 use crate::request::context::{RequestContext, RequestGuard};
 use crate::request::original_uri::OriginalUri;
-use crate::request::parts::{Endpoint, Pipeline, RequestParts};
+use crate::request::parts::{Endpoint, Pipeline, RequestParts, RequestState};
 use crate::request::path_args::PathArgs;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::cross_origin::CrossOriginPolicy;
 use crate::response::error_format::ErrorFormat;
 use crate::response::error_mapper::MapError;
 use crate::response::lost_request::respond_to_lost_request;
+use crate::response::reporter::Reporter;
+use crate::response::responder::Responder;
 use crate::routing::no_route::NoRouteReason;
 use crate::routing::query_method::AcceptQuery;
 use crate::routing::service::response_future::ResponseFuture;
@@ -54,41 +57,52 @@ impl Target {
             let original = OriginalUri(head.uri.clone());
             head.extensions.insert(original);
         }
-        let parts = RequestParts::new(head, PathArgs::default(), &body);
-        self.send(parts, body, context, None, None, extend)
+        self.send(head, PathArgs::default(), body, context, None, None, extend)
     }
 
     /// Sends a request into the pipeline. `policy` applies if the target has none.
     #[inline]
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of one request")]
     pub(in crate::routing) fn send(
         &self,
-        mut parts: RequestParts,
+        mut head: request::Parts,
+        path_args: PathArgs,
         body: HttpBody,
-        context: RequestContext,
+        mut context: RequestContext,
         no_route: Option<NoRouteReason>,
         policy: Option<&dyn CrossOriginPolicy>,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
-        let is_head = parts.method == Method::HEAD;
+        let is_head = head.method == Method::HEAD;
+        let has_body = !body.is_end_stream();
+        // Before routing, the limit of the body is not known.
+        let body = if self.is_before_routing { body } else { self.body_limit.apply(body) };
         if self.sees_extensions {
-            extend(&mut parts.extensions);
+            extend(&mut head.extensions);
         }
-        *parts.context_mut() = context;
-        let guard = RequestGuard::begin(&self.needs, parts.context_mut());
-        let guard = Some(guard).filter(RequestGuard::is_needed);
-        let state = parts.state_mut();
-        state.pipeline = Pipeline::after_first(&self.stages);
-        state.body_limit = self.body_limit;
-        parts.set_mapper(self.mapper.clone(), self.error_format);
+        if let Some(reason) = no_route {
+            head.extensions.insert(reason);
+        }
+        let guard = (self.needs.needs_scope() || self.needs.needs_token())
+            .then(|| RequestGuard::begin(&self.needs, &mut context))
+            .filter(RequestGuard::is_needed);
+        let reporter = context.app().map(|app| Reporter::new(app, &head));
+        let mapper = self.mapper.clone();
+        let responder = Responder::new(&head.headers, mapper, self.error_format, reporter);
+        let responder = Arc::new(responder);
+        let state = RequestState {
+            path_args,
+            has_body,
+            pipeline: Pipeline::after_first(&self.stages),
+            context,
+            body_limit: self.body_limit,
+            responder: Some(Arc::clone(&responder)),
+            next: None,
+        };
+        let parts = RequestParts::with_state(head, state);
         if let Some(policy) = self.policy.as_deref().or(policy) {
             parts.apply_policy(policy);
         }
-        // Before routing, the limit of the body is not known.
-        let body = if self.is_before_routing { body } else { parts.body_limit().apply(body) };
-        if let Some(reason) = no_route {
-            parts.extensions.insert(reason);
-        }
-        let responder = parts.responder();
         // Handlers catch their own panics. This catches a panic of middleware.
         let response = CatchPanic::call(|| match self.stages.first() {
             Some(stage) => stage.call(parts, body),
