@@ -43,6 +43,7 @@ async fn everything_is_there_after_a_restart() {
         let mut client = hub.subscribe("t.a").resume(resume).open().unwrap();
         assert_eq!(ready(&mut client), expect, "no gap");
     }
+    assert_eq!((hub.stats().resumed, hub.stats().gaps), (2, 0));
     let mut newcomer = hub.subscribe("k.x").open().unwrap();
     let values = ready(&mut newcomer);
     assert!(matches!(&values[..], [Received::Message(_, value)] if value == "new"), "{values:?}");

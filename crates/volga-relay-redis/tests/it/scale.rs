@@ -43,6 +43,37 @@ async fn a_new_node_has_a_long_log() {
     assert_eq!((received.len(), gaps(&received)), (1_000, 0));
 }
 
+/// The guide's page "Sizing" computes with about 300 bytes.
+#[tokio::test]
+async fn redis_sends_each_node_about_300_bytes_for_a_message_of_200() {
+    if is_missing() {
+        return;
+    }
+    const MESSAGES: u64 = 20_000;
+    let server = RedisServer::start(&[]);
+    let first = node(&server);
+    let start = send(&first, "t.a", "start").await.position;
+    let nodes = [first, node(&server), node(&server)];
+    for node in &nodes {
+        until_ready(node).await;
+    }
+    let mut connection = server.connection();
+    let mut output = || {
+        let info: String = redis::cmd("INFO").arg("stats").query(&mut connection).expect("text");
+        let mut lines = info.lines();
+        let bytes = lines.find_map(|line| line.strip_prefix("total_net_output_bytes:"));
+        bytes.expect("a number").trim().parse::<u64>().expect("a number")
+    };
+    let before = output();
+    // With a topic and a payload of about 200 bytes.
+    let names = (0..MESSAGES).map(|number| format!("u.{:090}", number % 10));
+    add(&mut server.connection(), start.epoch(), names);
+    let last = Position::new(start.epoch(), start.number() + MESSAGES);
+    until("all nodes have read them", || nodes.iter().all(|node| node.position() == last)).await;
+    let bytes = (output() - before) / MESSAGES / nodes.len() as u64;
+    assert!((250..350).contains(&bytes), "{bytes} bytes");
+}
+
 #[tokio::test]
 async fn a_flood_of_topic_names_costs_the_readers_of_one_topic_nothing() {
     flood(5).await;

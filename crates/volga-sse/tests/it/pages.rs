@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "hub",
     "topics",
     "keyed-topics",
@@ -10,6 +10,7 @@ const PAGES: [&str; 11] = [
     "resume",
     "slow-readers",
     "several-nodes",
+    "sizing",
     "surviving-a-restart",
     "watching-a-hub",
     "replies",
