@@ -10,6 +10,7 @@ use volga::limits::{
     DEFAULT_MAX_SHARED_PRESENCE, DEFAULT_MAX_TOPICS, DEFAULT_MAX_UNSENT_BYTES,
     DEFAULT_REPLICA_WAIT, DEFAULT_WRITE_STALL_TIMEOUT, MAX_SILENCE,
 };
+use volga_sse::hub::RETRY_WINDOW;
 
 /// A time as the pages write it.
 fn time(time: Duration) -> String {
@@ -65,6 +66,7 @@ fn the_pages_state_the_defaults_of_the_code() {
                 format!("of the log, {} by default", time(DEFAULT_MAX_DISK_AGE)),
                 format!("of the hub, which is {} by default", number(DEFAULT_MAX_MESSAGES)),
                 format!("their `retry`, which is {} by default", time(DEFAULT_RETRY)),
+                format!("in the file too, for {} minutes", RETRY_WINDOW.as_secs() / 60),
             ],
         ),
         (
