@@ -88,6 +88,17 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the file, and begins another life of the log.
     pub(crate) fn open(path: &Path, settings: StoreSettings) -> Result<Self, StoreError> {
+        Self::open_after(path, settings, START)
+    }
+
+    /// Opens the file again in the process that had it open, after an error. If the file has
+    /// everything up to the last position of this process, its life of the log continues: otherwise
+    /// a disk that fails often would make the file forget the earlier ones.
+    pub(crate) fn open_after(
+        path: &Path,
+        settings: StoreSettings,
+        known: Position,
+    ) -> Result<Self, StoreError> {
         let db = Database::builder().set_check_integrity_on_open(true).create(path)?;
         let transaction = db.begin_write()?;
         let numbers = {
@@ -106,13 +117,17 @@ impl Store {
             let trimmed = position(read(&numbers, "trimmed")?);
             let (bytes, _) = read(&numbers, "bytes")?.unwrap_or_default();
             let mut epochs = transaction.open_table(EPOCHS)?;
-            // An epoch is never that of a file which was removed, unless the clock went back.
-            let epoch = milliseconds(SystemTime::now()).max(last.epoch().saturating_add(1));
-            epochs.insert(epoch, (last.epoch(), last.number()))?;
-            while epochs.len()? > MAX_EPOCHS {
-                epochs.pop_first()?;
+            let is_complete = known.epoch() == last.epoch() && known <= last && known > START;
+            let mut begun = Numbers { last, trimmed, bytes };
+            if !is_complete {
+                // An epoch is never that of a file which was removed, unless the clock went back.
+                let epoch = milliseconds(SystemTime::now()).max(last.epoch().saturating_add(1));
+                epochs.insert(epoch, (last.epoch(), last.number()))?;
+                while epochs.len()? > MAX_EPOCHS {
+                    epochs.pop_first()?;
+                }
+                begun.last = Position::new(epoch, 0);
             }
-            let begun = Numbers { last: Position::new(epoch, 0), trimmed, bytes };
             begun.write(&mut numbers)?;
             transaction.open_table(KEYS)?;
             transaction.open_table(RETRY)?;

@@ -158,7 +158,8 @@ impl Writer {
                 }
             }
             None => {
-                let store = Store::open(&self.path, self.settings.clone());
+                let known = self.tail.position();
+                let store = Store::open_after(&self.path, self.settings.clone(), known);
                 // It is tried again at the next tick.
                 let _ = store.and_then(|store| self.start(store));
             }

@@ -11,9 +11,18 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use volga_sse::Message;
+use volga_sse::{Message, hub::Hub};
 
 use super::support::{Received, log, open, ready, received};
+
+/// More than the runs that a file remembers.
+const FAILURES: usize = 70;
+
+async fn until_ready(hub: &Hub) {
+    while !hub.is_ready() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
 
 fn print(line: &str) {
     let mut out = std::io::stdout().lock();
@@ -26,7 +35,7 @@ async fn child() {
     let Ok(folder) = std::env::var("VOLGA_FULL_DISK_CHILD") else { return };
     let hub = open(&log(Path::new(&folder)));
     let mut client = hub.subscribe("t.a").open().unwrap();
-    hub.send("t.a", Message::new().data("0")).await.unwrap();
+    let first = hub.send("t.a", Message::new().data("0")).await.unwrap();
     print("start");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();
@@ -40,33 +49,40 @@ async fn child() {
     };
     let mut got = ready(&mut client);
     assert!(client.next().now_or_never().is_none(), "the stream is open");
-    // On a full disk the log is opened again, and a short message may have room in the file.
     if std::env::var_os("VOLGA_NO_WRITES").is_some() {
         assert!(!hub.is_ready());
         assert!(hub.send("t.a", Message::new().data("-")).await.is_err());
         assert!(!hub.is_ready());
+    } else {
+        // On a full disk the log is opened again at once, and the next long message fails.
+        for _ in 0..FAILURES {
+            until_ready(&hub).await;
+            let long = Message::new().data("x".repeat(50_000));
+            assert!(hub.send("t.a", long).await.is_err());
+        }
     }
     print(&format!("failed {error:?}"));
     std::io::stdin().read_line(&mut line).unwrap();
-    while !hub.is_ready() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_ready(&hub).await;
     let last = hub.send("t.a", Message::new().data("last")).await.unwrap();
     acknowledged.push("last".to_owned());
     let is_last = |one: &Received| matches!(one, Received::Message(at, _) if *at == last.position);
     while !got.iter().any(is_last) {
         got.extend(received(client.next().await.unwrap()));
     }
-    let texts: Vec<_> = got
-        .into_iter()
-        .map(|one| match one {
+    let check = |got: Vec<Received>, expect: &[String]| {
+        let texts = got.into_iter().map(|one| match one {
             Received::Message(_, text) => text,
             Received::Gap(after, through) => panic!("{after:?} {through}"),
-        })
+        });
         // Whether the message that failed is in the log was not known.
-        .filter(|text| acknowledged.contains(text))
-        .collect();
-    assert_eq!(texts, acknowledged);
+        let texts: Vec<_> = texts.filter(|text| acknowledged.contains(text)).collect();
+        assert_eq!(texts, expect);
+    };
+    check(got, &acknowledged);
+    let mut back = hub.subscribe("t.a").resume(first.position).open().unwrap();
+    check(ready(&mut back), &acknowledged[1..]);
+    assert_eq!(last.position.epoch(), first.position.epoch(), "the program has not restarted");
     print("end");
 }
 
