@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use volga_relay_redis::{RedisHub, RedisHubError};
-use volga_sse::hub::Hub;
+use volga_sse::Message;
+use volga_sse::hub::{Hub, RelayState, SendError};
 
 use crate::node::{send, until, until_ready};
 use crate::redis_server::{RedisServer, command, is_missing, try_command};
@@ -33,6 +34,20 @@ fn a_hub_needs_a_runtime() {
     let error = RedisHub::new("redis://localhost").build(Hub::builder()).expect_err("no runtime");
     assert_eq!(error, RedisHubError::NoRuntime);
     assert!(error.to_string().contains("#[tokio::main]"));
+}
+
+#[test]
+fn a_hub_whose_runtime_has_ended_says_so() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = || runtime().expect("a runtime");
+    let first = runtime();
+    let settings = RedisHub::new("redis://127.0.0.1:1");
+    let hub = first.block_on(async { settings.build(Hub::builder()).expect("valid") });
+    drop(first);
+    assert_eq!(hub.relay_state(), RelayState::Lost);
+    let sent = runtime().block_on(hub.send("t", Message::new().data("x")).into_future());
+    let Err(SendError::NotSent(error)) = sent else { panic!("{sent:?}") };
+    assert!(error.to_string().contains("runtime that called `RedisHub::build` has ended"));
 }
 
 #[tokio::test]
