@@ -50,7 +50,7 @@ async fn redis_sends_each_node_about_300_bytes_for_a_message_of_200() {
     if is_missing() {
         return;
     }
-    const MESSAGES: u64 = 20_000;
+    const MESSAGES: u64 = 5_000;
     let server = RedisServer::start(&[]);
     let first = node(&server);
     let start = send(&first, "t.a", "start").await.position;
