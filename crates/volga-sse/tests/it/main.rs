@@ -37,6 +37,7 @@ mod hub_topics;
 mod hub_waves;
 mod linear;
 mod naive;
+#[cfg(feature = "hub")]
 mod pages;
 #[cfg(feature = "replies")]
 mod replies;
