@@ -2,13 +2,16 @@
 // networks, each browser shows every message once, or a line where messages are missing.
 
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { RETURN, SOON, postTo, say, shown, showsAll, showsLast, state } from "./chat-page.mjs";
 import { BROKEN, launch, openPage, screenshot, throttle } from "./chromium.mjs";
 import { startNetwork } from "./network.mjs";
-import { freePort, startServer } from "./server.mjs";
+import { BIN, freePort, startProgram, startServer } from "./server.mjs";
 
 /** The same as in the server. */
 const HELD = 200;
@@ -198,6 +201,36 @@ for (const [how, end] of [
       await showsHere(page, ["Ann", "Ben"]);
     }
     assert.deepEqual(errors(), []);
+  });
+}
+
+for (const [how, end] of [
+  ["stopped", () => server.stop()],
+  ["killed", () => server.kill()],
+]) {
+  test(`with a log on the disk, a server that is ${how} and starts again is not noticed`, async () => {
+    const folder = await mkdtemp(join(tmpdir(), "chat-"));
+    const startWithLog = () => startProgram(join(BIN, "chat"), port, ["--log", `localhost:${port}`], {}, folder);
+    try {
+      await server.stop();
+      server = await startWithLog();
+      const cem = await enter("Cem");
+      const posted = await postMany(20, "before");
+      await showsLast(cem, posted.at(-1));
+      await end();
+      await state(cem, "waiting");
+      server = await startWithLog();
+      posted.push(...(await postMany(20, "between")));
+      await state(cem, "open", RETURN);
+      posted.push(...(await postMany(20, "after")));
+      assert.equal(await showsAll(cem, posted), 0);
+      const newcomer = await enter("Dora");
+      assert.equal(await showsAll(newcomer, posted), 0, "it gets the messages from before the restart, too");
+      assert.deepEqual(errors(), []);
+    } finally {
+      await server.stop();
+      await rm(folder, { recursive: true });
+    }
   });
 }
 

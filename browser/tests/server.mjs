@@ -41,13 +41,14 @@ export async function startServer(name, port, args = []) {
   return startProgram(join(BIN, name), port, args);
 }
 
-/** Starts any program, with more environment variables, and waits until it listens. */
-export async function startProgram(path, port, args = [], env = {}) {
+/** Starts any program, with more environment variables, in a folder, and waits until it listens. */
+export async function startProgram(path, port, args = [], env = {}, cwd = undefined) {
   const name = basename(path);
   if (await isListening(port)) {
     throw new Error(`port ${port} is in use already: end what listens there (\`ss -ltnp\` shows it)`);
   }
   const child = spawn(path, args, {
+    cwd,
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, NO_COLOR: "1", ...env },
   });

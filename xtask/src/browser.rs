@@ -15,8 +15,8 @@ use crate::{
 /// The examples that the tests start.
 const SERVERS: &[&str] =
     &["chat", "login", "sse", "ticker", "todo", "tokens", "upload", "webtransport", "whiteboard"];
-/// The features with which they are built: `chat` runs on two nodes as well.
-const FEATURES: &str = "chat/redis";
+/// The features with which they are built: `chat` runs on two nodes and with a log on the disk too.
+const FEATURES: &str = "chat/disk-log,chat/redis";
 /// The programs that `examples/chat/two-nodes` starts, with the folder of Debian's nginx, which may
 /// be missing in a person's `PATH`.
 const NODE_PROGRAMS: &[&str] = &["redis-server", "nginx"];

@@ -26,7 +26,7 @@ impl Tail {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = position;
     }
 
-    fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> Position {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -88,6 +88,17 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the file, and begins another life of the log.
     pub(crate) fn open(path: &Path, settings: StoreSettings) -> Result<Self, StoreError> {
+        Self::open_after(path, settings, START)
+    }
+
+    /// Opens the file again in the process that had it open, after an error. If the file has
+    /// everything up to the last position of this process, its life of the log continues: otherwise
+    /// a disk that fails often would make the file forget the earlier ones.
+    pub(crate) fn open_after(
+        path: &Path,
+        settings: StoreSettings,
+        known: Position,
+    ) -> Result<Self, StoreError> {
         let db = Database::builder().set_check_integrity_on_open(true).create(path)?;
         let transaction = db.begin_write()?;
         let numbers = {
@@ -106,13 +117,17 @@ impl Store {
             let trimmed = position(read(&numbers, "trimmed")?);
             let (bytes, _) = read(&numbers, "bytes")?.unwrap_or_default();
             let mut epochs = transaction.open_table(EPOCHS)?;
-            // An epoch is never that of a file which was removed, unless the clock went back.
-            let epoch = milliseconds(SystemTime::now()).max(last.epoch().saturating_add(1));
-            epochs.insert(epoch, (last.epoch(), last.number()))?;
-            while epochs.len()? > MAX_EPOCHS {
-                epochs.pop_first()?;
+            let is_complete = known.epoch() == last.epoch() && known <= last && known > START;
+            let mut begun = Numbers { last, trimmed, bytes };
+            if !is_complete {
+                // An epoch is never that of a file which was removed, unless the clock went back.
+                let epoch = milliseconds(SystemTime::now()).max(last.epoch().saturating_add(1));
+                epochs.insert(epoch, (last.epoch(), last.number()))?;
+                while epochs.len()? > MAX_EPOCHS {
+                    epochs.pop_first()?;
+                }
+                begun.last = Position::new(epoch, 0);
             }
-            let begun = Numbers { last: Position::new(epoch, 0), trimmed, bytes };
             begun.write(&mut numbers)?;
             transaction.open_table(KEYS)?;
             transaction.open_table(RETRY)?;
@@ -388,8 +403,9 @@ fn not_a_message(number: u64) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use volga_sse::Message;
-    use volga_sse::hub::{Hub, HubBuilder};
+    use volga_sse::hub::{Delivery, Hub, HubBuilder};
 
     use super::*;
     use crate::relay::DiskRelay;
@@ -462,6 +478,63 @@ mod tests {
         assert_eq!(retry.len().expect("a number"), MAX_RETRY_KEYS as u64);
         assert!(retry.get("000001").expect("read").is_none(), "the oldest keys go");
         assert!(retry.get("b").expect("read").is_some());
+    }
+
+    /// The hub's own age and that of the log both apply.
+    #[test]
+    fn a_client_may_return_for_the_shorter_of_two_ages() {
+        const MINUTE: u64 = 60_000;
+        const AGES: [u64; 4] = [300, 100, 50, 10];
+        let (relay, jobs) = DiskRelay::new(1);
+        let (source, _feed) = builder().build_shared(relay);
+        let _sending = std::future::IntoFuture::into_future(source.send("t", Message::new()));
+        let append = jobs.recv().expect("a call").batch.remove(0);
+        let age = |minutes: u64| Duration::from_millis(minutes * MINUTE);
+        for (log_age, hub_age) in [30, 70, 200]
+            .into_iter()
+            .flat_map(|log_age| [30, 70, 200].into_iter().map(move |hub_age| (log_age, hub_age)))
+        {
+            let folder = tempfile::tempdir().expect("a folder");
+            let settings = StoreSettings { max_age: age(log_age), ..settings() };
+            let mut store = Store::open(&folder.path().join("log"), settings).expect("open");
+            let start = store.last();
+            let now = milliseconds(SystemTime::now());
+            for minutes in AGES {
+                store.append([&append].into_iter(), now - minutes * MINUTE).expect("written");
+            }
+            store.tick(now).expect("written");
+            let (relay, _jobs) = DiskRelay::new(1);
+            let (hub, mut feed) = builder().max_age(age(hub_age)).build_shared(relay);
+            store.replay(&mut feed, START).expect("read");
+            feed.set_state(volga_sse::hub::RelayState::Live);
+            let mut client = hub.subscribe("t").resume(start).open().expect("open");
+            let (mut messages, mut gaps) = (0, 0);
+            while let Some(Some(delivery)) = client.next().now_or_never() {
+                match delivery {
+                    Delivery::Message(_) => messages += 1,
+                    Delivery::Gap(_) => gaps += 1,
+                }
+            }
+            let held = AGES.iter().filter(|minutes| **minutes < log_age.min(hub_age)).count();
+            assert_eq!((messages, gaps), (held, 1), "{log_age} {hub_age}");
+        }
+    }
+
+    #[test]
+    fn a_later_run_has_a_greater_epoch_although_the_clock_was_set_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let store = Store::open(&path, settings()).expect("open");
+        let far = store.last().epoch() + 1_000_000_000;
+        let transaction = store.db.begin_write().expect("write");
+        let last = Numbers { last: Position::new(far, 5), ..store.numbers };
+        last.write(&mut transaction.open_table(NUMBERS).expect("a table")).expect("written");
+        transaction.commit().expect("written");
+        drop(store);
+        for run in 1..4 {
+            let store = Store::open(&path, settings()).expect("open");
+            assert_eq!(store.last(), Position::new(far + run, 0));
+        }
     }
 
     #[test]

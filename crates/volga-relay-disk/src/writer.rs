@@ -158,10 +158,48 @@ impl Writer {
                 }
             }
             None => {
-                let store = Store::open(&self.path, self.settings.clone());
+                let known = self.tail.position();
+                let store = Store::open_after(&self.path, self.settings.clone(), known);
                 // It is tried again at the next tick.
                 let _ = store.and_then(|store| self.start(store));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::IntoFuture;
+
+    use futures_util::FutureExt;
+    use volga_sse::Message;
+    use volga_sse::hub::Hub;
+
+    use super::*;
+    use crate::relay::DiskRelay;
+
+    #[test]
+    fn calls_that_wait_are_written_in_one_transaction() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let settings = StoreSettings {
+            durability: Durability::EachBatch,
+            max_age: Duration::from_secs(60),
+            max_bytes: u64::MAX,
+            max_keys: 10,
+        };
+        let store = Store::open(&path, settings.clone()).expect("open");
+        let (relay, jobs) = DiskRelay::new(100);
+        let tail = relay.tail.clone();
+        let (hub, feed) = Hub::builder().build_shared(relay);
+        let mut writer = Writer::new(path, settings, feed, jobs, tail);
+        writer.start(store).expect("started");
+        let calls: Vec<_> = (0..50).map(|_| hub.send("a", Message::new()).into_future()).collect();
+        let first = writer.jobs.recv().expect("a call");
+        // One call of `write` is one transaction.
+        writer.write(first);
+        for call in calls {
+            call.now_or_never().expect("it was written with the first one").expect("a receipt");
         }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Appender {
     known: Option<Position>,
     /// The reader has lost its connection, so that of the appender may be lost as well.
     reader_failed: Arc<Notify>,
+    /// The hub is closed, so no request comes after those that wait.
+    is_closed: bool,
 }
 
 /// A connection that has entered an epoch.
@@ -113,10 +115,11 @@ impl Appender {
             tails: Vec::new(),
             known: None,
             reader_failed,
+            is_closed: false,
         }
     }
 
-    /// Runs until no hub is left that could send.
+    /// Runs until the hub is closed, or no hub is left that could send.
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
         let random = RandomState::new();
@@ -152,6 +155,9 @@ impl Appender {
         let end = Instant::now() + wait;
         loop {
             self.fail_expired(error);
+            if self.is_done() {
+                return false;
+            }
             match timeout_at(end, self.requests.recv()).await {
                 Ok(None) => return false,
                 Ok(Some(request)) => self.put(request),
@@ -164,6 +170,9 @@ impl Appender {
     async fn serve(&mut self, mut session: Session) -> Result<(), ConnectionError> {
         let settings = Arc::clone(&self.settings);
         loop {
+            if self.is_done() {
+                return Ok(());
+            }
             if self.waiting.is_empty() && self.tails.is_empty() {
                 let is_idle = tokio::select! {
                     request = self.requests.recv() => match request {
@@ -213,7 +222,13 @@ impl Appender {
         match request {
             Request::Append(pending) => self.waiting.push_back(pending),
             Request::Tail(pending) => self.tails.push(pending),
+            Request::Close => self.is_closed = true,
         }
+    }
+
+    /// Whether the hub is closed, and every request has its reply.
+    fn is_done(&self) -> bool {
+        self.is_closed && self.waiting.is_empty() && self.tails.is_empty()
     }
 
     fn next_batch(&mut self) -> Vec<PendingAppend> {
@@ -280,8 +295,7 @@ impl Appender {
         }
         if is_code(REFUSED) {
             for pending in batch {
-                let error = RelayError::new(error.clone());
-                _ = pending.reply.send(Err(SendError::NotSent(error)));
+                pending.fail(RelayError::new(error.clone()));
             }
             return Ok(());
         }
@@ -313,11 +327,7 @@ impl Appender {
             self.waiting.drain(..).partition(|pending| pending.deadline <= now);
         self.waiting = waiting;
         for pending in expired {
-            let failure = match pending.may_be_appended {
-                true => SendError::Unknown(error.clone()),
-                false => SendError::NotSent(error.clone()),
-            };
-            _ = pending.reply.send(Err(failure));
+            pending.fail(error.clone());
         }
         for pending in self.tails.extract_if(.., |pending| pending.deadline <= now) {
             _ = pending.reply.send(Err(error.clone()));

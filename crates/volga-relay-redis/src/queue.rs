@@ -13,6 +13,8 @@ use volga_sse::hub::{Append, Receipt, RelayError, SendError};
 pub(crate) enum Request {
     Append(PendingAppend),
     Tail(PendingTail),
+    /// The hub is closed. Its clones may still hold the queue.
+    Close,
 }
 
 /// A message that waits for its receipt.
@@ -25,6 +27,17 @@ pub(crate) struct PendingAppend {
     /// It was sent, and the connection broke before the reply came.
     pub(crate) may_be_appended: bool,
     _place: Place,
+}
+
+impl PendingAppend {
+    /// Replies that the message is not in the log, or that it may be.
+    pub(crate) fn fail(self, error: RelayError) {
+        let failure = match self.may_be_appended {
+            true => SendError::Unknown(error),
+            false => SendError::NotSent(error),
+        };
+        _ = self.reply.send(Err(failure));
+    }
 }
 
 /// A question for the end of the log.
@@ -107,6 +120,11 @@ impl RequestQueue {
             PendingAppend { append, reply, deadline, may_be_appended: false, _place: place };
         self.sender.send(Request::Append(pending)).map_err(|_| ended())?;
         Ok(receiver)
+    }
+
+    /// Lets the appender end once the requests before this one have their replies.
+    pub(crate) fn close(&self) {
+        _ = self.sender.send(Request::Close);
     }
 
     /// Asks for the end of the log.

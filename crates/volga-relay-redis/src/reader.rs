@@ -74,7 +74,7 @@ impl Reader {
         let mut backoff = Backoff::new();
         let random = RandomState::new();
         while !self.feed.is_closed() {
-            let Err(error) = self.follow(&mut backoff).await else { return };
+            let Err(error) = self.follow(&mut backoff).await else { break };
             self.has_failed.notify_one();
             if self.was_live {
                 self.set_state(RelayState::Lost);
@@ -85,6 +85,7 @@ impl Reader {
             let wait = backoff.next(random.hash_one(self.cursor));
             tokio::time::sleep(wait).await;
         }
+        self.queue.close();
     }
 
     /// Connects, and reads until the connection fails. Returns without an error if the hub is

@@ -1,9 +1,9 @@
 //! A log is opened again, in use, or damaged.
 
-use std::{fs, thread, time::Duration};
+use std::{fs, future::IntoFuture, thread, time::Duration};
 
 use futures_util::future::join_all;
-use volga_relay_disk::{DiskLog, DiskLogError};
+use volga_relay_disk::{DiskLog, DiskLogError, Durability};
 use volga_sse::{
     Message, Position,
     hub::{Hub, SendError},
@@ -36,13 +36,17 @@ async fn everything_is_there_after_a_restart() {
     hub.send("k.x", text("new")).key("p").retry_key("order 7").await.unwrap();
     hub.send("k.x", text("gone")).key("q").await.unwrap();
     let last = hub.send("k.x", text("removed")).remove_key("q").await.unwrap();
-    drop((clients, hub));
+    let anna = hub.subscribe("t.a").identity("anna").open().unwrap();
+    assert_eq!(hub.presence("t.a").len(), 1);
+    drop((clients, anna, hub));
 
     let hub = open(&log);
+    assert_eq!(hub.presence("t.a").len(), 0, "nobody has returned yet");
     for (resume, expect) in [(start, &expect[..]), (receipts[49].position, &expect[50..])] {
         let mut client = hub.subscribe("t.a").resume(resume).open().unwrap();
         assert_eq!(ready(&mut client), expect, "no gap");
     }
+    assert_eq!((hub.stats().resumed, hub.stats().gaps), (2, 0));
     let mut newcomer = hub.subscribe("k.x").open().unwrap();
     let values = ready(&mut newcomer);
     assert!(matches!(&values[..], [Received::Message(_, value)] if value == "new"), "{values:?}");
@@ -158,6 +162,7 @@ async fn a_file_that_is_damaged_says_what_to_do() {
     for bytes in parts.chain([b"hello, this is a text".to_vec(), vec![0; 100_000]]) {
         let error = open_copy(&bytes).map(drop).unwrap_err();
         assert!(matches!(error, DiskLogError::Damaged { .. }), "{} bytes: {error}", bytes.len());
+        assert_eq!(fs::read(&copy).unwrap(), bytes, "nothing was changed");
         assert!(error.to_string().contains("move it away"), "{error}");
     }
     // A few bytes have changed. The rest is as it was, or the file is refused.
@@ -177,6 +182,7 @@ async fn a_file_that_is_damaged_says_what_to_do() {
                 let is_told =
                     matches!(error, DiskLogError::Damaged { .. } | DiskLogError::Format { .. });
                 assert!(is_told, "byte {at}: {error}");
+                assert_eq!(fs::read(&copy).unwrap(), bytes, "byte {at}: nothing was changed");
                 damaged += 1;
             }
         }
@@ -199,7 +205,12 @@ async fn positions_keep_their_order_over_restarts() {
     let log = log(folder.path());
     let mut positions = Vec::new();
     for run in 0..4 {
+        let before = milliseconds();
         let hub = open(&log);
+        let epoch = hub.position().epoch();
+        // It is the time of the start, or later if the run before started in the same millisecond.
+        assert!(epoch >= before && epoch <= milliseconds() + run, "{epoch}");
+        assert_eq!(hub.position().number(), 0);
         // Runs of many messages and of none: the numbers of a later run may be smaller.
         for n in 0..(3 - run) * 5 {
             positions.push(hub.send("t.a", text(n)).await.unwrap().position);
@@ -211,4 +222,122 @@ async fn positions_keep_their_order_over_restarts() {
     let epochs: std::collections::BTreeSet<u64> =
         positions.iter().map(|position| position.epoch()).collect();
     assert_eq!(epochs.len(), 4, "each run has an epoch of its own");
+    // Also without the file, as long as the clock is not set back.
+    drop(hub);
+    until_closed(&folder.path().join("hub.redb"));
+    fs::remove_file(folder.path().join("hub.redb")).unwrap();
+    let last = *positions.last().unwrap();
+    std::thread::sleep(Duration::from_millis(2));
+    let hub = open(&log);
+    assert!(hub.position() > last);
+    // Clients are told of the gap.
+    let mut client = hub.subscribe("t.a").resume(last).open().unwrap();
+    assert!(matches!(&ready(&mut client)[..], [Received::Gap(None, _)]));
+}
+
+fn milliseconds() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap().as_millis() as u64
+}
+
+/// The thread of the log closes the file a moment after its hub was dropped.
+fn until_closed(path: &std::path::Path) {
+    while redb_lock(path).is_err() {
+        thread::yield_now();
+    }
+}
+
+#[tokio::test]
+async fn ids_of_the_last_64_runs_are_known() {
+    const RUNS: usize = 70;
+    const KNOWN: usize = 64;
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path());
+    let mut positions = Vec::new();
+    for run in 0..RUNS {
+        let hub = open(&log);
+        positions.push(hub.send("t.a", text(run)).await.unwrap().position);
+    }
+    // This run is one of them.
+    let hub = open(&log);
+    for (run, position) in positions.into_iter().enumerate() {
+        let mut client = hub.subscribe("t.a").resume(position).open().unwrap();
+        let all = ready(&mut client);
+        if run > RUNS - KNOWN {
+            assert_eq!(all.len(), RUNS - 1 - run, "run {run}: {all:?}");
+            assert!(all.iter().all(|one| matches!(one, Received::Message(..))), "run {run}");
+        } else if run < RUNS - KNOWN {
+            assert!(matches!(all[0], Received::Gap(..)), "run {run}: {all:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hub_reads_what_its_own_bounds_allow() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path());
+    let hub = open(&log);
+    let start = hub.position();
+    for n in 0..50 {
+        hub.send("t.a", text(n)).await.unwrap();
+    }
+    drop(hub);
+    let hub = log.open(builder().max_messages(10)).unwrap();
+    let mut client = hub.subscribe("t.a").resume(start).open().unwrap();
+    let all = ready(&mut client);
+    assert_eq!(all.len(), 11);
+    let through = Position::new(start.epoch(), 40);
+    assert_eq!(all[0], Received::Gap(Some(start), through));
+}
+
+/// A file as it is while the program runs has what is on the disk.
+#[tokio::test]
+async fn a_durability_says_when_a_message_is_in_the_file() {
+    let hour = Duration::from_secs(3_600);
+    for (durability, waits, is_there) in [
+        (Durability::EachBatch, false, true),
+        (Durability::Every(hour), false, false),
+        (Durability::Every(Duration::from_millis(20)), true, true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let hub = open(&log(folder.path()).durability(durability));
+        let mut client = hub.subscribe("t.a").open().unwrap();
+        hub.send("t.a", text("one")).await.unwrap();
+        assert_eq!(ready(&mut client).len(), 1, "it is delivered");
+        let copy = folder.path().join("copy.redb");
+        let count = || {
+            fs::copy(folder.path().join("hub.redb"), &copy).unwrap();
+            // A file that is being written may be torn.
+            let copied = DiskLog::new(&copy).open(builder()).ok()?;
+            let messages = copied.topic_stats("t.a").map_or(0, |topic| topic.messages);
+            drop(copied);
+            until_closed(&copy);
+            Some(messages)
+        };
+        // Nothing else is sent.
+        let messages = loop {
+            let messages = count();
+            if !waits || messages == Some(1) {
+                break messages;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(messages, Some(usize::from(is_there)), "{durability:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_file_reuses_its_pages_and_does_not_shrink() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.redb");
+    let hub = open(&log(folder.path()).max_bytes(200_000));
+    let mut sizes = Vec::new();
+    for _ in 0..8 {
+        // Twice as much as the log keeps.
+        let sent = (0..400).map(|_| hub.send("t.a", text("x".repeat(1_000))).into_future());
+        join_all(sent).await.into_iter().for_each(|sent| _ = sent.unwrap());
+        sizes.push(fs::metadata(&path).unwrap().len());
+    }
+    assert!(sizes.is_sorted(), "{sizes:?}");
+    assert!(sizes[7] <= 2 * sizes[1], "{sizes:?}");
 }

@@ -150,9 +150,10 @@ impl Seen {
         let mut all = hub.subscribe("t.*").resume(self.start.unwrap()).open().unwrap();
         let lasting: BTreeSet<Position> = ready(&mut all)
             .into_iter()
-            .filter_map(|one| match one {
-                Received::Message(at, _) => Some(at),
-                Received::Gap(..) => None,
+            .map(|one| match one {
+                Received::Message(at, _) => at,
+                // This client has received nothing that was lost.
+                Received::Gap(after, through) => panic!("{after:?} {through}"),
             })
             .collect();
         // How often each message came, and where it came first.

@@ -49,6 +49,7 @@ async fn after_a_cut_a_black_hole_or_a_delay_nothing_is_lost_and_nothing_is_doub
         proxy.set(link);
         if !matches!(link, Link::Slow(_)) {
             until_lost(&far).await;
+            assert!(!far.is_ready());
         }
         send_many(&near, &mut ledger, number + 20..number + 40).await;
         if matches!(link, Link::Slow(_)) {

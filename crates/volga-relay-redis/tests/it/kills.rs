@@ -213,3 +213,35 @@ async fn a_rolling_deploy_of_three_nodes_is_no_gap_for_any_reader() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_a_node_that_is_drained_go_on_at_another() {
+    if is_missing() {
+        return;
+    }
+    let server = RedisServer::start(&[]);
+    let nodes = [node(&server), node(&server)];
+    for node in &nodes {
+        until_ready(node).await;
+    }
+    let start = send(&nodes[0], "t.a", "start").await.position;
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let mut clients: Vec<_> =
+        (0..10).map(|index| Client::of_hubs(&nodes, index % 2, start)).collect();
+    let left = vec![nodes[1].clone()];
+    publish(&left, 0..50, Arc::clone(&ledger)).await;
+    for client in &mut clients {
+        client.until_reading().await;
+    }
+    let more = Arc::clone(&ledger);
+    let publishing = tokio::spawn(async move { publish(&left, 50..200, more).await });
+    nodes[0].close();
+    publishing.await.expect("no panic");
+    let ledger = ledger.lock().expect("no panic").clone();
+    let last = *ledger.acknowledged.last_key_value().expect("messages").0;
+    for client in clients {
+        let received = client.finish(last).await;
+        ledger.check(start, &received);
+        assert_eq!(crate::oracle::gaps(&received), 0);
+    }
+}

@@ -6,7 +6,7 @@ use volga_relay_redis::{MAX_RETRY_KEY, RedisHub};
 use volga_sse::Message;
 use volga_sse::hub::{Hub, SendError};
 
-use crate::node::{hub, send, until_ready};
+use crate::node::hub;
 use crate::redis_server::{RedisServer, is_missing};
 
 /// An address at which nobody listens.
@@ -67,19 +67,4 @@ async fn the_log_keeps_about_so_many_messages() {
     let entries: u64 = server.command(&["XLEN", "{volga}:log"]);
     // Redis drops whole nodes of its tree, here of 10 entries.
     assert!((50..60).contains(&entries), "{entries}");
-}
-
-#[tokio::test]
-async fn an_engine_without_memory_says_so_and_the_node_goes_on() {
-    if is_missing() {
-        return;
-    }
-    let server = RedisServer::start(&[]);
-    let hub = RedisHub::new(server.url()).build(hub()).expect("valid");
-    until_ready(&hub).await;
-    let _: String = server.command(&["CONFIG", "SET", "maxmemory", "1"]);
-    let text = not_sent(hub.send("t", Message::new().data("x")).await);
-    assert!(text.contains("maxmemory"), "{text}");
-    let _: String = server.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    send(&hub, "t", "x").await;
 }

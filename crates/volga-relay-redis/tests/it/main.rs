@@ -2,6 +2,7 @@
 
 mod client;
 mod cuts;
+mod durability;
 mod epochs;
 mod kills;
 mod limits;
@@ -14,6 +15,7 @@ mod proxy;
 mod redis_server;
 mod replicas;
 mod scale;
+mod sends;
 mod settings;
 #[cfg(feature = "tls")]
 mod tls;

@@ -2,7 +2,7 @@
 
 use volga_sse::hub::SubscriptionEnd;
 
-use crate::node::{node, until, until_ready};
+use crate::node::{next_text, node, send, until, until_ready};
 use crate::redis_server::{RedisServer, is_missing};
 
 #[tokio::test]
@@ -27,6 +27,11 @@ async fn a_node_knows_who_subscribes_on_the_others_and_closes_an_identity_there(
     until("both are listed", || third.presence("t").len() == 2).await;
     nodes[1].send_close_identity("anna").await.expect("sent");
     until("the identity is closed", || anna.end() == Some(SubscriptionEnd::IdentityClosed)).await;
+    // Closing an identity on one node ends nothing on another.
+    assert_eq!(nodes[1].close_identity("ben"), 0);
+    let mut ben = ben;
+    send(&nodes[1], "t", "later").await;
+    assert_eq!(next_text(&mut ben).await.0, "later");
     assert_eq!(ben.end(), None);
     drop(anna);
     until("she is gone", || names(1) == ["ben"]).await;

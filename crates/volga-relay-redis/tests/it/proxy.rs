@@ -15,6 +15,8 @@ pub(crate) enum Link {
     Cut,
     /// Connections stay open, and nothing passes.
     BlackHole,
+    /// Connections stay open, and replies do not pass.
+    NoReplies,
     /// Everything passes later by this time.
     Slow(Duration),
 }
@@ -58,8 +60,9 @@ async fn serve(client: TcpStream, to: u16, mut link: watch::Receiver<Link>) {
     }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let upward = forward(from_client, to_server, link.clone());
-    let downward = forward(from_server, to_client, link.clone());
+    let upward = forward(from_client, to_server, link.clone(), &[Link::BlackHole]);
+    let silent = &[Link::BlackHole, Link::NoReplies];
+    let downward = forward(from_server, to_client, link.clone(), silent);
     tokio::select! {
         () = upward => {}
         () = downward => {}
@@ -67,18 +70,22 @@ async fn serve(client: TcpStream, to: u16, mut link: watch::Receiver<Link>) {
     }
 }
 
+/// Forwards bytes, and holds them back while the link is one of `silent`.
 async fn forward(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     mut link: watch::Receiver<Link>,
+    silent: &[Link],
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let Ok(now) = link.wait_for(|link| *link != Link::BlackHole).await.map(|link| *link) else {
+        let Ok(now) = link.wait_for(|link| !silent.contains(link)).await.map(|link| *link) else {
             return;
         };
-        if let Link::Slow(delay) = now {
-            tokio::time::sleep(delay).await;
+        match now {
+            Link::Slow(delay) => tokio::time::sleep(delay).await,
+            Link::Cut => return,
+            _ => {}
         }
         if to.write_all(&buffer[..length]).await.is_err() {
             return;

@@ -103,6 +103,33 @@ async fn after_a_failover_that_lost_messages_only_those_who_saw_them_get_a_gap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_on_two_machines_survives_the_loss_of_one() {
+    if is_missing() {
+        return;
+    }
+    let mut primary = RedisServer::start(FAST);
+    let (replica, _link) = replica_of(&primary).await;
+    let settings = || RedisHub::new(primary.url()).other_server(replica.url());
+    let one = settings().build(hub()).expect("valid");
+    let start = send(&one, "t", "on one machine, as far as the node knows").await;
+    assert_eq!(start.machines, 1);
+    let settings = settings().replicas(1).replica_wait(crate::redis_server::PATIENCE);
+    let hub = settings.build(hub()).expect("valid");
+    until_ready(&hub).await;
+    let mut client = hub.subscribe("t").resume(start.position.to_string()).open().expect("open");
+    let both = send(&hub, "t", "on both").await;
+    assert_eq!(both.machines, 2);
+    primary.kill();
+    crate::node::until_lost(&hub).await;
+    let _: String = replica.command(&["REPLICAOF", "NO", "ONE"]);
+    until_ready(&hub).await;
+    assert_eq!(next_text(&mut client).await, ("on both".to_owned(), both.position));
+    let after = crate::node::node(&replica);
+    let mut client = after.subscribe("t").resume(start.position.to_string()).open().expect("open");
+    assert_eq!(next_text(&mut client).await, ("on both".to_owned(), both.position));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_reads_from_a_replica_and_notices_that_it_is_cut_off() {
     if is_missing() {
         return;

@@ -43,6 +43,45 @@ async fn a_new_node_has_a_long_log() {
     assert_eq!((received.len(), gaps(&received)), (1_000, 0));
 }
 
+/// The guide's page "Sizing" computes with about 300 bytes. It also says that nodes which are
+/// behind read many messages at once.
+#[tokio::test]
+async fn redis_sends_each_node_about_300_bytes_for_a_message_of_200() {
+    if is_missing() {
+        return;
+    }
+    const MESSAGES: u64 = 5_000;
+    let server = RedisServer::start(&[]);
+    let first = node(&server);
+    let start = send(&first, "t.a", "start").await.position;
+    let nodes = [first, node(&server), node(&server)];
+    for node in &nodes {
+        until_ready(node).await;
+    }
+    let mut connection = server.connection();
+    let mut number = |section: &str, name: &str| {
+        let info: String = redis::cmd("INFO").arg(section).query(&mut connection).expect("text");
+        let rest = info.split_once(name).expect("the number").1;
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next().expect("digits");
+        digits.parse::<u64>().expect("a number")
+    };
+    let mut numbers = || {
+        let bytes = number("stats", "total_net_output_bytes:");
+        (bytes, number("commandstats", "cmdstat_xread:calls="))
+    };
+    let (bytes_before, reads_before) = numbers();
+    // With a topic and a payload of about 200 bytes.
+    let names = (0..MESSAGES).map(|number| format!("u.{:090}", number % 10));
+    add(&mut server.connection(), start.epoch(), names);
+    let last = Position::new(start.epoch(), start.number() + MESSAGES);
+    until("all nodes have read them", || nodes.iter().all(|node| node.position() == last)).await;
+    let (bytes, reads) = numbers();
+    let bytes = (bytes - bytes_before) / MESSAGES / nodes.len() as u64;
+    assert!((250..350).contains(&bytes), "{bytes} bytes");
+    let reads = reads - reads_before;
+    assert!(reads < MESSAGES / 10, "{reads} reads");
+}
+
 #[tokio::test]
 async fn a_flood_of_topic_names_costs_the_readers_of_one_topic_nothing() {
     flood(5).await;

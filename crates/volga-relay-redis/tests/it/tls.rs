@@ -1,11 +1,14 @@
 //! Connections to Redis over TLS.
 
+use std::io::Read;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use volga_relay_redis::{RedisHub, RedisHubError};
 use volga_sse::hub::Hub;
 
@@ -145,6 +148,47 @@ async fn a_server_that_is_not_trusted_gets_nothing_and_the_error_says_why() {
     }
 }
 
+/// The first bytes that a node sends to a server after the handshake. None if it does not trust it.
+async fn first_bytes(authority: &Authority, name: &str, is_trusted: bool) -> Vec<u8> {
+    let (chain, key) = authority.sign(name);
+    let chain = CertificateDer::from_pem_slice(chain.as_bytes()).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![chain], key)
+        .expect("a certificate");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = tokio::task::spawn_blocking(move || {
+        let (socket, _) = listener.accept().expect("a node");
+        let connection = rustls::ServerConnection::new(Arc::new(config)).expect("valid");
+        let mut buffer = vec![0; 4_096];
+        // The handshake of a node that does not trust the server fails.
+        let length = rustls::StreamOwned::new(connection, socket).read(&mut buffer).unwrap_or(0);
+        buffer.truncate(length);
+        buffer
+    });
+    let settings = RedisHub::new(format!("rediss://:secret@127.0.0.1:{port}"));
+    let settings = if is_trusted { settings.tls_authorities(authority.pem()) } else { settings };
+    let _hub = settings.build(Hub::builder()).expect("valid settings");
+    server.await.expect("no panic")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_server_that_is_trusted_gets_the_password() {
+    let authority = Authority::new();
+    for (name, is_trusted) in [("127.0.0.1", true), ("another.example", true), ("127.0.0.1", false)]
+    {
+        let bytes = first_bytes(&authority, name, is_trusted).await;
+        let has_password = bytes.windows(6).any(|bytes| bytes == b"secret");
+        let expect = is_trusted && name == "127.0.0.1";
+        assert_eq!((has_password, bytes.is_empty()), (expect, !expect), "{name} {is_trusted}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_is_not_trusted_is_refused() {
     if is_missing() {
@@ -157,6 +201,9 @@ async fn a_client_that_is_not_trusted_is_refused() {
         let error = first_error(settings).await;
         assert!(error.starts_with("no connection to Redis at 127.0.0.1:"), "{error}");
     }
+    let _: String = server.server.command(&["CONFIG", "SET", "tls-auth-clients", "no"]);
+    let hub = trusted().build(Hub::builder()).expect("valid settings");
+    until_ready(&hub).await;
 }
 
 #[tokio::test]

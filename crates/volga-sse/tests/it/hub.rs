@@ -209,6 +209,32 @@ fn a_new_client_may_begin_with_the_last_messages_of_all_topics() {
     assert_eq!(ready(&mut resumed), [""; 0]);
 }
 
+/// The log of one topic reaches back less far than that of another.
+#[test]
+fn a_history_with_a_hole_begins_with_a_gap() {
+    for (log, history) in (1..6).flat_map(|log| (1..12).map(move |history| (log, history))) {
+        let hub = Hub::builder().max_messages(log).build();
+        publish(&hub, "a", &["1"]);
+        publish(&hub, "b", &["2", "3", "4", "5", "6", "7", "8"]);
+        let mut new = hub.subscribe(["a", "b"]).history(history).open().unwrap();
+        let deliveries = ready(&mut new);
+        // What is held is the first message and the last ones.
+        let held: Vec<u64> = [1].into_iter().chain(9 - log as u64..=8).collect();
+        let shown = &held[held.len().saturating_sub(history)..];
+        let has_hole = shown[0] == 1 && shown.len() > 1 && held[1] > 2;
+        let messages = deliveries.iter().filter(|one| !one.contains(".."));
+        let numbers: Vec<u64> = messages.map(|one| one.parse().unwrap()).collect();
+        assert_eq!(numbers, shown, "{log} {history}");
+        let expect = has_hole.then(|| format!("..{}", held[1] - 1));
+        let gap = deliveries.first().filter(|one| one.contains(".."));
+        assert_eq!(gap.is_some(), has_hole, "{log} {history} {deliveries:?}");
+        if let (Some(gap), Some(expect)) = (gap, expect) {
+            assert!(gap.trim_end_matches('.').ends_with(&expect), "{gap} {expect}");
+        }
+        assert_eq!(deliveries.len(), shown.len() + usize::from(has_hole));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn old_messages_are_dropped_on_publish_on_subscribe_and_gradually_elsewhere() {
     let hub = Hub::builder().max_age(Duration::from_secs(10)).build();
@@ -473,6 +499,38 @@ async fn a_pace_delivers_the_first_at_once_and_the_rest_of_a_burst_together() {
     publish(&hub, "a", &["6"]);
     hub.close();
     assert_eq!(ready(&mut paced), ["6", "end"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pace_bounds_how_often_messages_come_and_how_late() {
+    const SECONDS: u64 = 20;
+    let mut random = 1_u64;
+    for pace in [20, 100, 250] {
+        for gap in [1, 7, 60, 400] {
+            let hub = Hub::builder().max_messages(100_000).build();
+            let window = Duration::from_millis(pace);
+            let mut paced = hub.subscribe("a").pace(window).without_first_id().open().unwrap();
+            let (mut waiting, mut batches) = (Vec::new(), 0);
+            for now in 0..SECONDS * 1_000 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                if (random >> 33).is_multiple_of(gap) {
+                    publish(&hub, "a", &["x"]);
+                    waiting.push(now);
+                }
+                let count = ready(&mut paced).len();
+                assert!(count == 0 || count == waiting.len(), "all of them together");
+                if count > 0 {
+                    batches += 1;
+                    waiting.clear();
+                }
+                // The timer of tokio may fire a millisecond later.
+                assert!(waiting.iter().all(|at| now - at <= pace + 1), "{waiting:?} at {now}");
+                advance(Duration::from_millis(1)).await;
+            }
+            assert!(batches <= SECONDS * 1_000 / pace + 1, "{batches} in {SECONDS} seconds");
+            assert!(batches > 10);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, pin::Pin, time::Duration};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use http_body::Body;
 use http_body_util::BodyExt;
 use proptest::{collection::vec, prelude::*};
@@ -316,4 +316,94 @@ fn a_body_that_stalls_for_longer_than_the_log_ends() {
     assert!(body.frame().now_or_never().is_none());
     publish(&hub, 100);
     assert!(body.frame().now_or_never().expect("the end").is_none());
+}
+
+/// Only the subscription itself says that it has ended while nobody polls it.
+#[test]
+fn a_stream_of_deliveries_ends_when_its_client_reads_again() {
+    for stalled in [4, 8, 100] {
+        let hub = hub(8);
+        let subscription = hub.subscribe("a").without_first_id().open().unwrap();
+        let stream = subscription.deliveries().map(|delivery| delivery.encode());
+        let sse = Sse::new(stream).without_retry().heartbeat(Heartbeat::off());
+        let mut body = Box::pin(sse.into_response().into_body());
+        assert!(body.frame().now_or_never().is_none());
+        publish(&hub, stalled);
+        assert!(!body.is_end_stream());
+        assert!(body.frame().now_or_never().expect("the end").is_none());
+    }
+}
+
+#[test]
+fn a_client_that_has_not_caught_up_is_not_ended_and_gets_a_gap() {
+    for max in 4..20_u64 {
+        for away in 1..=max {
+            let hub = hub(max as usize);
+            let start = hub.position();
+            publish(&hub, away as usize);
+            let mut back = hub.subscribe("a").resume(start).open().unwrap();
+            // It reads more slowly than the others publish.
+            publish(&hub, 2 * max as usize);
+            assert_eq!(back.end(), None);
+            let Some(Some(Delivery::Gap(gap))) = back.next().now_or_never() else {
+                panic!("{max} {away}");
+            };
+            assert_eq!((gap.after(), gap.through().number()), (Some(start), max + away));
+            for number in max + away + 1..=2 * max + away {
+                assert_eq!(next(&mut back), Some(number));
+            }
+            assert_eq!((next(&mut back), back.end()), (None, None), "it has caught up");
+            publish(&hub, max as usize);
+            assert_eq!(back.end(), Some(SubscriptionEnd::TooSlow));
+        }
+    }
+}
+
+/// Each policy, set for the hub or for one subscription, and readers that are not slow beside it.
+#[test]
+fn a_policy_applies_to_a_slow_reader_and_to_nobody_else() {
+    const LOG: u64 = 8;
+    assert_eq!(Policy::default(), Policy::Gap);
+    let policies = [Policy::Gap, Policy::close(), Policy::Latest];
+    for of_hub in [None, Some(Policy::Gap), Some(Policy::close()), Some(Policy::Latest)] {
+        for own in policies.into_iter().map(Some).chain([None]) {
+            let settings = Hub::builder().max_messages(LOG as usize).keyed("k", 10).unwrap();
+            let hub = match of_hub {
+                Some(policy) => settings.policy(policy).build(),
+                None => settings.build(),
+            };
+            let subscribe = || hub.subscribe("k");
+            let mut slow = match own {
+                Some(policy) => subscribe().policy(policy).open().unwrap(),
+                None => subscribe().open().unwrap(),
+            };
+            assert_eq!(next(&mut slow), Some(0), "its first ID");
+            assert_eq!(next(&mut slow), None);
+            let mut others = policies.map(|policy| subscribe().policy(policy).open().unwrap());
+            others.iter_mut().for_each(|other| while next(other).is_some() {});
+            for number in 1..=3 * LOG {
+                hub.publish_keyed("k", "key", Message::new().data("x")).unwrap();
+                for other in &mut others {
+                    assert_eq!(next(other), Some(number));
+                }
+            }
+            let delivered = slow.next().now_or_never().expect("something");
+            match own.or(of_hub).unwrap_or_default() {
+                Policy::Close { .. } => {
+                    assert_eq!(delivered, None);
+                    assert_eq!(slow.end(), Some(SubscriptionEnd::TooSlow));
+                }
+                Policy::Latest => {
+                    let Some(Delivery::Message(message)) = delivered else { panic!() };
+                    assert_eq!(message.position().unwrap().number(), 3 * LOG);
+                    assert_eq!(next(&mut slow), None, "only the newest of the key");
+                }
+                _ => {
+                    let Some(Delivery::Gap(gap)) = delivered else { panic!() };
+                    assert_eq!(gap.through().number(), 2 * LOG);
+                    assert_eq!(next(&mut slow), Some(2 * LOG + 1), "the oldest that is held");
+                }
+            }
+        }
+    }
 }

@@ -67,6 +67,51 @@ fn values_of_keys_are_held_beside_the_log() {
     assert_eq!(hub.stats().gaps, 0);
 }
 
+#[test]
+fn logs_that_are_full_do_not_grow() {
+    const MAX_TOPICS: usize = 5;
+    const MAX_BYTES: usize = 1_000;
+    for (len, topics) in [(1, 5), (50, 5), (300, 5), (50, 7)] {
+        let settings = Hub::builder().max_topics(MAX_TOPICS).max_bytes(MAX_BYTES);
+        let hub = settings.max_messages(10_000).build();
+        let message = || Message::new().data("x".repeat(len));
+        let mut largest = 0;
+        for number in 0..3_000 {
+            hub.publish(&format!("t.{}", number % topics), message()).unwrap();
+            largest = largest.max(hub.stats().bytes);
+        }
+        let bound = (MAX_TOPICS * MAX_BYTES) as u64;
+        assert!(largest <= bound, "{largest} bytes");
+        // A message may not fit into what is left, and topics that make room leave nothing.
+        assert!(largest > bound / 2 || topics > MAX_TOPICS, "{largest} bytes");
+    }
+}
+
+#[test]
+fn gaps_and_lag_tell_slow_clients_from_those_that_were_away() {
+    const LOG: usize = 8;
+    let hub = Hub::builder().max_messages(LOG).build();
+    let publish = |count| {
+        (0..count).for_each(|_| _ = hub.publish("a", Message::new().data("x")).unwrap());
+    };
+    let mut slow = hub.subscribe("a").open().unwrap();
+    let away = hub.position();
+    publish(3 * LOG);
+    assert!(hub.stats().max_lag >= LOG, "{}", hub.stats().max_lag);
+    drain(&mut slow);
+    assert_eq!(hub.stats().gaps, 1);
+    drop(slow);
+    let mut back = hub.subscribe("a").resume(away).open().unwrap();
+    drain(&mut back);
+    let stats = hub.stats();
+    assert_eq!((stats.gaps, stats.resumed, stats.max_lag), (2, 1, 0));
+    // After a restart, no ID is known.
+    let hub = Hub::new();
+    let mut back = hub.subscribe("a").resume(away).open().unwrap();
+    drain(&mut back);
+    assert_eq!((hub.stats().gaps, hub.stats().resumed), (1, 0));
+}
+
 #[cfg(feature = "metrics")]
 #[test]
 fn the_numbers_reach_a_recorder_of_the_metrics_crate() {
@@ -80,6 +125,11 @@ fn the_numbers_reach_a_recorder_of_the_metrics_crate() {
     type Seen = Arc<Mutex<Vec<(String, f64)>>>;
     struct Test(Seen);
     struct Value(String, Seen);
+
+    fn check_label(key: &Key) {
+        let labels: Vec<_> = key.labels().map(|label| (label.key(), label.value())).collect();
+        assert_eq!(labels, [("hub", "main")]);
+    }
 
     impl CounterFn for Value {
         fn increment(&self, _: u64) {
@@ -107,10 +157,13 @@ fn the_numbers_reach_a_recorder_of_the_metrics_crate() {
         fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
         fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
         fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-            assert_eq!(key.labels().count(), 1);
+            check_label(key);
+            assert!(key.name().ends_with("_total"), "{key}");
             Counter::from_arc(Arc::new(Value(key.name().to_owned(), Arc::clone(&self.0))))
         }
         fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            check_label(key);
+            assert!(!key.name().ends_with("_total"), "{key}");
             Gauge::from_arc(Arc::new(Value(key.name().to_owned(), Arc::clone(&self.0))))
         }
         fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {

@@ -23,6 +23,7 @@ mod hub_newcomers;
 mod hub_nodes;
 #[cfg(feature = "hub")]
 mod hub_presence;
+#[cfg(feature = "hub")]
 mod hub_presence_races;
 #[cfg(feature = "hub")]
 mod hub_refusals;
@@ -34,9 +35,11 @@ mod hub_support;
 mod hub_threads;
 #[cfg(feature = "hub")]
 mod hub_topics;
+#[cfg(feature = "hub")]
 mod hub_waves;
 mod linear;
 mod naive;
+#[cfg(feature = "hub")]
 mod pages;
 #[cfg(feature = "replies")]
 mod replies;

@@ -38,6 +38,7 @@ mod http3_gateway;
 mod https;
 mod hub_cuts;
 mod hub_errors;
+mod hub_pages;
 mod in_process;
 mod json_liars;
 mod layer_ends;
