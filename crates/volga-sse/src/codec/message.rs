@@ -505,6 +505,7 @@ mod tests {
             twice(twice(Message::new()).comment("c")),
             ": c\nevent: e\nid: 1\nretry: 1000\ndata: a\ndata: b\n\n",
         );
+        check(Message::new().comment("a").data("x").comment("b"), ": a\ndata: x\n: b\n\n");
         let long = "x".repeat(1000);
         check(Message::new().data(&long).data("short"), "data: short\n\n");
         check(Message::new().id("").data(""), "id: \ndata: \n\n");

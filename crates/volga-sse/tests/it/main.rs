@@ -36,6 +36,8 @@ mod hub_threads;
 mod hub_topics;
 mod hub_waves;
 mod linear;
+#[cfg(all(feature = "hub", feature = "json", feature = "macros"))]
+mod list_and_changes;
 mod naive;
 mod pages;
 #[cfg(feature = "replies")]
