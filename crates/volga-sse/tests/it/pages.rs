@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "messages",
     "lists-and-changes",
+    "server-sent-events",
     "hub",
     "topics",
     "keyed-topics",
@@ -29,6 +30,21 @@ fn files(directory: &Path, all: &mut Vec<PathBuf>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() { files(&path, all) } else { all.push(path) }
     }
+}
+
+/// The page leaves out what `let` and `Ok` stand around.
+#[test]
+fn the_lines_of_the_ticker_on_a_page_are_those_of_the_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(root.join("docs/src/keyed-topics.md")).expect("a page");
+    let example = fs::read_to_string(root.join("examples/ticker/src/main.rs")).expect("a file");
+    let (_, quoted) = page.split_once("```rust,ignore\n").expect("a quotation");
+    let (quoted, _) = quoted.split_once("```").expect("its end");
+    for line in quoted.lines() {
+        let line = line.strip_prefix("let hub = ").unwrap_or(line).trim_end_matches(';');
+        assert!(example.contains(line), "{line}");
+    }
+    assert_eq!(quoted.lines().count(), 3);
 }
 
 #[test]
