@@ -118,6 +118,38 @@ fn subscribers_come_and_go_while_others_are_woken() {
 }
 
 #[test]
+fn messages_that_are_published_together_stay_together() {
+    const SIZES: [usize; PUBLISHERS] = [2, 3, 5];
+    let room = MESSAGES * SIZES.iter().sum::<usize>();
+    let hub = Hub::builder().max_messages(room).max_bytes(room * 100).build();
+    let all = ["t", "*"].map(|filter| hub.subscribe(filter).without_first_id().open().unwrap());
+    thread::scope(|scope| {
+        for (publisher, size) in SIZES.into_iter().enumerate() {
+            let hub = &hub;
+            scope.spawn(move || {
+                for _ in 0..MESSAGES / 10 {
+                    let together = (0..size).map(|number| message(publisher, number));
+                    hub.publish_many("t", together).unwrap();
+                }
+            });
+        }
+    });
+    for mut subscription in all {
+        let mut count = 0;
+        while let Some(Some(first)) = subscription.next().now_or_never() {
+            let (publisher, number) = content(&first);
+            assert_eq!(number, 0);
+            for number in 1..SIZES[publisher] {
+                let next = subscription.next().now_or_never().flatten().expect("a message");
+                assert_eq!(content(&next), (publisher, number));
+            }
+            count += 1;
+        }
+        assert_eq!(count, PUBLISHERS * (MESSAGES / 10));
+    }
+}
+
+#[test]
 fn a_subscriber_that_never_reads_does_not_affect_the_others() {
     const MAX: usize = 16;
     let hub = Hub::builder().max_messages(MAX).build();
