@@ -23,6 +23,7 @@ mod hub_newcomers;
 mod hub_nodes;
 #[cfg(feature = "hub")]
 mod hub_presence;
+#[cfg(feature = "hub")]
 mod hub_presence_races;
 #[cfg(feature = "hub")]
 mod hub_refusals;
@@ -34,6 +35,7 @@ mod hub_support;
 mod hub_threads;
 #[cfg(feature = "hub")]
 mod hub_topics;
+#[cfg(feature = "hub")]
 mod hub_waves;
 mod linear;
 #[cfg(all(feature = "hub", feature = "json", feature = "macros"))]
