@@ -135,9 +135,10 @@ impl<I: Transport, B: Body<Data = Bytes>> ResponseStreamProj<'_, I, B> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::time::Duration;
 
+    use http_body_util::BodyExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::sync::mpsc::UnboundedSender;
     use tokio::task::JoinHandle;
@@ -344,13 +345,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn while_a_client_stalls_the_body_is_not_polled() {
-        let (_running, mut client, tell) = start(HEAD.len());
+        let (mut client, server) = duplex(HEAD.len());
+        let (tell, body) = ScriptedBody::new();
+        let taken = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&taken);
+        let body = body.map_frame(move |frame| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            frame
+        });
+        let _running = tokio::spawn(stream(server, body));
         tell.send(data("a")).expect("the body is there");
         for _ in 0..3 {
             all_wait().await;
             tell.send(data("b")).expect("the body is there");
         }
         all_wait().await;
+        assert_eq!(taken.load(Ordering::Relaxed), 1);
         // What was stuck is followed by one write with all frames that came meanwhile.
         let expect = format!("{HEAD}1\r\na\r\n1\r\nb\r\n1\r\nb\r\n1\r\nb\r\n");
         assert_eq!(read_some(&mut client, expect.len()).await, expect);

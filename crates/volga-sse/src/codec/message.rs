@@ -502,8 +502,8 @@ mod tests {
     fn a_field_set_again_replaces_the_first() {
         let twice = |m: Message| m.event("e").id("1").retry(Duration::from_secs(1)).data("a\nb");
         check(
-            twice(twice(Message::new()).comment("c")),
-            ": c\nevent: e\nid: 1\nretry: 1000\ndata: a\ndata: b\n\n",
+            twice(twice(Message::new()).comment("c").comment("d")),
+            ": c\n: d\nevent: e\nid: 1\nretry: 1000\ndata: a\ndata: b\n\n",
         );
         let long = "x".repeat(1000);
         check(Message::new().data(&long).data("short"), "data: short\n\n");

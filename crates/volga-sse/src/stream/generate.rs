@@ -162,7 +162,12 @@ impl<T, E, Fut> fmt::Debug for GeneratedStream<T, E, Fut> {
 mod tests {
     use std::convert::Infallible;
 
-    use futures_util::{StreamExt, stream::FuturesUnordered};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 
     use super::*;
     use crate::box_error::BoxError;
@@ -223,6 +228,31 @@ mod tests {
             }
         };
         assert_eq!(data(stream).await, ["data: 1", "data: 2"]);
+    }
+
+    #[test]
+    fn a_block_runs_to_its_next_yield_and_its_variables_are_dropped_where_it_stopped() {
+        for polls in 0..=4 {
+            let (held, passed) = (Arc::new(()), Arc::new(AtomicUsize::new(0)));
+            let (in_block, count) = (Arc::clone(&held), Arc::clone(&passed));
+            let mut stream = Box::pin(crate::sse_stream! {
+                let _kept = in_block;
+                for number in 1..=2 {
+                    count.store(number, Ordering::Relaxed);
+                    yield Message::new();
+                }
+                count.store(3, Ordering::Relaxed);
+                std::future::pending::<()>().await;
+            });
+            for _ in 0..polls {
+                let _ = stream.next().now_or_never();
+            }
+            // A reader that takes no message stops the block at its `yield`.
+            assert_eq!(passed.load(Ordering::Relaxed), polls.min(3));
+            assert_eq!(Arc::strong_count(&held), 2);
+            drop(stream);
+            assert_eq!(Arc::strong_count(&held), 1, "after {polls} polls");
+        }
     }
 
     #[tokio::test]

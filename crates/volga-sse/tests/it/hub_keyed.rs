@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::advance;
-use volga_sse::hub::{Delivery, Hub, Policy, PublishError, SubscribeError};
+use volga_sse::hub::{Delivery, Hub, Policy, PublishError, SubscribeError, SubscriptionEnd};
 
 use super::hub_support::{publish, ready, text};
 
@@ -116,6 +116,56 @@ fn latest_skips_what_a_newer_message_of_its_key_replaced() {
 
     let error = hub.subscribe("plain").policy(Policy::Latest).open().unwrap_err();
     assert_eq!(error, SubscribeError::NotKeyed);
+}
+
+#[test]
+fn with_latest_a_reader_that_keeps_up_gets_every_message_and_one_that_returns_what_has_changed() {
+    let hub = Hub::builder().keyed("k.*", 9).unwrap().max_messages(4).build();
+    let open = |filter: &str| hub.subscribe(filter).policy(Policy::Latest);
+    let mut readers = ["k.1", "k.*"].map(|filter| open(filter).open().unwrap());
+    let set = |number: usize| {
+        let key = ["a", "b", "c"][number % 3];
+        hub.publish_keyed("k.1", key, text(number.to_string())).unwrap()
+    };
+    let mut last = hub.position();
+    for number in 0..100 {
+        let position = set(number);
+        for reader in &mut readers {
+            assert_eq!(ready(reader), [number.to_string()]);
+        }
+        if number == 97 {
+            last = position;
+        }
+    }
+    let mut returned = open("k.1").resume(last).open().unwrap();
+    assert_eq!(ready(&mut returned), ["98", "99"]);
+    let mut new = open("k.1").open().unwrap();
+    assert_eq!(ready(&mut new), ["97", "98", "99"]);
+}
+
+#[test]
+fn a_removed_topic_takes_its_values_from_a_page_that_has_read_everything_too() {
+    for policy in [Policy::Gap, Policy::close(), Policy::Latest] {
+        for filter in ["k", "*"] {
+            let hub = Hub::builder().keyed("k", 9).unwrap().build();
+            let mut reader = hub.subscribe(filter).policy(policy).open().unwrap();
+            let last = hub.publish_keyed("k", "p", text("p")).unwrap();
+            assert_eq!(ready(&mut reader), ["p"]);
+            assert!(hub.remove_topic("k"));
+            let mut next = reader.next().now_or_never();
+            if matches!(policy, Policy::Close { .. }) {
+                // This policy ends the stream instead of a gap. The client returns.
+                assert_eq!((next, reader.end()), (Some(None), Some(SubscriptionEnd::TooSlow)));
+                reader = hub.subscribe(filter).policy(policy).resume(last).open().unwrap();
+                next = reader.next().now_or_never();
+            }
+            let Some(Some(Delivery::Gap(gap))) = next else {
+                panic!("{policy:?} of {filter}: {next:?}");
+            };
+            assert!(gap.has_snapshot(), "{policy:?} of {filter}");
+            assert_eq!(ready(&mut reader), [""; 0]);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

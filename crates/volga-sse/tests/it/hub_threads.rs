@@ -118,6 +118,87 @@ fn subscribers_come_and_go_while_others_are_woken() {
 }
 
 #[test]
+fn nothing_is_lost_between_a_snapshot_and_the_messages_that_follow() {
+    const KEYS: [&str; PUBLISHERS] = ["0", "1", "2"];
+    const READERS: usize = 60;
+    let room = PUBLISHERS * MESSAGES;
+    let hub = Hub::builder().max_messages(room).max_bytes(room * 100).keyed("k.*", 9).unwrap();
+    let hub = hub.build();
+    thread::scope(|scope| {
+        let publishers: Vec<_> = (0..PUBLISHERS)
+            .map(|publisher| {
+                let hub = &hub;
+                scope.spawn(move || {
+                    for number in 0..MESSAGES {
+                        let message = message(publisher, number);
+                        hub.publish_keyed("k.1", KEYS[publisher], message).unwrap();
+                    }
+                })
+            })
+            .collect();
+        let mut readers = Vec::new();
+        // They come at all times. Some read now and then, and all of them at the end.
+        for reader in 0..READERS {
+            let is_time = || hub.position().number() as usize >= reader * room / READERS;
+            while !is_time() && !publishers.iter().all(|publisher| publisher.is_finished()) {
+                thread::yield_now();
+            }
+            let filter = ["k.1", "k.*"][readers.len() % 2];
+            let reader = hub.subscribe(filter).without_first_id().open().unwrap();
+            readers.push((reader, Vec::new()));
+            let one = readers.len() * 7 % 11 % readers.len();
+            let (reader, read) = &mut readers[one];
+            read.extend(reader.next().now_or_never().flatten());
+        }
+        publishers.into_iter().for_each(|publisher| publisher.join().expect("no panic"));
+        for (mut reader, mut read) in readers {
+            while let Some(Some(delivery)) = reader.next().now_or_never() {
+                read.push(delivery);
+            }
+            let mut next: [Option<usize>; PUBLISHERS] = [None; PUBLISHERS];
+            for delivery in &read {
+                let (publisher, number) = content(delivery);
+                assert!(next[publisher].is_none_or(|next| next == number), "{number} of {next:?}");
+                next[publisher] = Some(number + 1);
+            }
+            assert_eq!(next, [Some(MESSAGES); PUBLISHERS]);
+        }
+    });
+}
+
+#[test]
+fn messages_that_are_published_together_stay_together() {
+    const SIZES: [usize; PUBLISHERS] = [2, 3, 5];
+    let room = MESSAGES * SIZES.iter().sum::<usize>();
+    let hub = Hub::builder().max_messages(room).max_bytes(room * 100).build();
+    let all = ["t", "*"].map(|filter| hub.subscribe(filter).without_first_id().open().unwrap());
+    thread::scope(|scope| {
+        for (publisher, size) in SIZES.into_iter().enumerate() {
+            let hub = &hub;
+            scope.spawn(move || {
+                for _ in 0..MESSAGES / 10 {
+                    let together = (0..size).map(|number| message(publisher, number));
+                    hub.publish_many("t", together).unwrap();
+                }
+            });
+        }
+    });
+    for mut subscription in all {
+        let mut count = 0;
+        while let Some(Some(first)) = subscription.next().now_or_never() {
+            let (publisher, number) = content(&first);
+            assert_eq!(number, 0);
+            for number in 1..SIZES[publisher] {
+                let next = subscription.next().now_or_never().flatten().expect("a message");
+                assert_eq!(content(&next), (publisher, number));
+            }
+            count += 1;
+        }
+        assert_eq!(count, PUBLISHERS * (MESSAGES / 10));
+    }
+}
+
+#[test]
 fn a_subscriber_that_never_reads_does_not_affect_the_others() {
     const MAX: usize = 16;
     let hub = Hub::builder().max_messages(MAX).build();

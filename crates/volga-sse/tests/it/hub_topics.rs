@@ -303,6 +303,21 @@ fn a_hub_decides_what_may_create_topics() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_cannot_return_to_a_topic_that_has_expired_and_that_it_may_not_create() {
+    let hub = Hub::builder().topic_creation(TopicCreation::OnPublish).build();
+    hub.create_topic("created").unwrap();
+    for name in ["created", "published"] {
+        hub.publish(name, text()).unwrap();
+    }
+    let returns = |name: &str| hub.subscribe(name).resume(hub.position()).open().map(drop);
+    assert_eq!((returns("created"), returns("published")), (Ok(()), Ok(())));
+    advance(DAY).await;
+    let creation = TopicCreation::OnPublish;
+    let unknown = SubscribeError::UnknownTopic { topic: "published".into(), creation };
+    assert_eq!((returns("created"), returns("published")), (Ok(()), Err(unknown)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_topic_that_was_created_stays_until_it_is_removed() {
     let hub = Hub::builder().max_topics(2).build();
     hub.create_topic("a").unwrap();

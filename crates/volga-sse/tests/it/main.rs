@@ -38,6 +38,8 @@ mod hub_topics;
 #[cfg(feature = "hub")]
 mod hub_waves;
 mod linear;
+#[cfg(all(feature = "hub", feature = "json", feature = "macros"))]
+mod list_and_changes;
 mod naive;
 #[cfg(feature = "hub")]
 mod pages;

@@ -1,12 +1,13 @@
 //! The response macros, and tuples.
 
+use futures_util::stream;
 use volga::{
     HttpResult, Json, accepted, bad_request, created, found,
     headers::{CacheControl, ContentType, ETag},
     html,
-    http::{IntoResponse, StatusCode},
+    http::{IntoResponse, StatusCode, sse::Message},
     moved_permanently, no_content, not_found, ok, permanent_redirect, redirect, response,
-    see_other, status, temp_redirect,
+    see_other, sse, status, temp_redirect,
 };
 
 /// The status, the content type, and the length of the body.
@@ -67,22 +68,28 @@ fn redirects_have_a_location() {
 
 #[test]
 fn header_lists_take_pairs_and_types() {
-    let tag = ETag::strong("v7").unwrap();
-    let response = ok!("text"; [
-        tag,
-        CacheControl::new().no_store(),
-        ContentType::from_static("text/csv"),
-        ("x-id", 7.to_string()),
-    ])
-    .unwrap();
-    for (name, value) in [
-        ("etag", "\"v7\""),
-        ("cache-control", "no-store"),
-        ("content-type", "text/csv"),
-        ("x-id", "7"),
-    ] {
-        assert_eq!(response.headers()[name], value);
-        assert_eq!(response.headers().get_all(name).iter().count(), 1);
+    macro_rules! with_headers {
+        ($response:ident, $body:expr) => {
+            $response!($body; [
+                ETag::strong("v7").unwrap(),
+                CacheControl::new().no_store(),
+                ContentType::from_static("text/csv"),
+                ("x-id", 7.to_string()),
+            ])
+        };
+    }
+    let messages = stream::empty::<Message>();
+    for response in [with_headers!(ok, "text"), with_headers!(sse, messages)] {
+        let response = response.unwrap();
+        for (name, value) in [
+            ("etag", "\"v7\""),
+            ("cache-control", "no-store"),
+            ("content-type", "text/csv"),
+            ("x-id", "7"),
+        ] {
+            assert_eq!(response.headers()[name], value);
+            assert_eq!(response.headers().get_all(name).iter().count(), 1);
+        }
     }
 }
 

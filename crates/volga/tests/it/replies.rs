@@ -7,7 +7,9 @@ use volga::{
     error::Error,
     http::{
         HttpRequest,
-        sse::{AttachOutcome, LastEventId, Message, Replies, ReplyToken},
+        sse::{
+            AbandonPolicy, AttachOutcome, LastEventId, Message, Replies, ReplyError, ReplyToken,
+        },
     },
     no_content, sse, status,
 };
@@ -145,6 +147,24 @@ async fn a_server_that_goes_away_lets_replies_finish_and_waits_for_none_that_nob
     stop.send(()).unwrap();
     soon("the last producer", replies.wait_idle()).await;
     assert!(matches!(replies.claim(unread.as_str()).attach(), Ok(AttachOutcome::Open(_))));
+}
+
+#[tokio::test]
+async fn a_head_request_is_a_client_that_leaves_at_once() {
+    let (server, replies, _, _sender) = serve().await;
+    let policy = AbandonPolicy::Cancel;
+    let (dropped, drops) = tokio::sync::oneshot::channel::<()>();
+    let unread = stream::once(async move {
+        let _dropped = dropped;
+        std::future::pending::<Message>().await
+    });
+    let token = replies.new_reply().abandon_policy(policy).start(Box::pin(unread)).unwrap();
+    let mut client = send(server.address, &format!("HEAD /replies/{token}")).await;
+    let head = read_until(&mut client, "\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(soon("the drop of the producer", drops).await.is_err());
+    let claim = replies.claim(token.as_str()).attach();
+    assert!(matches!(claim, Ok(AttachOutcome::Ended(Err(ReplyError::Abandoned)))), "{claim:?}");
 }
 
 #[tokio::test]

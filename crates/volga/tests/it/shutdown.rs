@@ -251,8 +251,26 @@ async fn the_shutdown_waits_for_a_detached_handler_without_a_client() {
 /// Sends a signal, as an operator or an orchestrator does.
 #[cfg(unix)]
 fn terminate(child: &std::process::Child) {
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    signal(child, "-TERM");
+}
+
+#[cfg(unix)]
+fn signal(child: &std::process::Child, name: &str) {
+    let killed = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ctrl_c_ends_the_app_as_sigterm_does() {
+    let (mut child, address) = spawn_child().await;
+    let mut client = send(address, "GET /events").await;
+    read_until(&mut client, "retry: 3000\n").await;
+    signal(&child, "-INT");
+    let text = read_to_end(&mut client).await;
+    assert!(farewell(&text) > 0 && text.ends_with("\r\n0\r\n\r\n"), "{text:?}");
+    let status = soon("the exit", tokio::task::spawn_blocking(move || child.wait())).await;
+    assert_eq!(status.unwrap().unwrap().code(), Some(0));
 }
 
 #[cfg(unix)]

@@ -269,6 +269,38 @@ async fn a_stream_ends_at_its_age_or_deadline_whichever_is_earlier() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn clients_that_came_together_do_not_return_together() {
+    let quiet = || Sse::new(stream::pending::<Message>()).without_retry();
+    let (age, second) = (Duration::from_secs(10), Duration::from_secs(1));
+    let (mut ages, mut times) = (Vec::new(), Vec::new());
+    for _ in 0..50 {
+        let start = Instant::now();
+        let mut body = body(quiet().max_age(age, second));
+        let farewell = next(&mut body).await.expect("a farewell").expect("no error");
+        ages.push(start.elapsed());
+        let time = farewell.strip_prefix("retry: ").and_then(|time| time.trim().parse().ok());
+        times.push(Duration::from_millis(time.expect("a number")));
+    }
+    assert!(ages.iter().all(|one| (age..=age + second).contains(one)), "{ages:?}");
+    let latest = second + crate::stream::spread::DEFAULT_FAREWELL_SPREAD;
+    assert!(times.iter().all(|one| (second..=latest).contains(one)), "{times:?}");
+    for mut all in [ages, times] {
+        all.sort_unstable();
+        all.dedup();
+        assert!(all.len() > 10, "{all:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_has_the_default_times_unless_it_has_others() {
+    let mut body = body(Sse::new(stream::pending::<Message>()));
+    let start = Instant::now();
+    assert_eq!(next(&mut body).await, ok("retry: 3000\n"));
+    assert_eq!(next(&mut body).await, ok(":\n"));
+    assert_eq!(start.elapsed().as_secs(), 15);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_never_pauses_ends_at_its_age_too() {
     let busy = stream::repeat_with(|| text("x"));
     let sse = Sse::new(busy).without_retry().max_age(Duration::from_secs(1), Duration::ZERO);

@@ -55,7 +55,8 @@ async fn there_may_be_so_many_replies_and_one_that_runs_never_makes_room() {
     let ((_one, first), (two, second)) = (by_hand(), by_hand());
     let first = replies.start(first).unwrap();
     let second = replies.start(second).unwrap();
-    assert_eq!(replies.start(texts(["x"])).unwrap_err(), StartError::Full { max: 2 });
+    let full = replies.start(texts(["x"])).unwrap_err();
+    assert_eq!((full, full.status().as_u16()), (StartError::Full { max: 2 }, 503));
 
     // The second reply has ended, but a client reads it.
     let reader = attach(&replies, second);

@@ -54,7 +54,11 @@ async fn an_unknown_id_gets_a_gap_and_then_the_reply_from_its_start() {
     client.next().await;
     // The second reply has ended, and its only event has the number 1.
     let foreign = Position::new(0x2a, 1).to_string();
-    for id in [client.last_id.as_str(), "7", "\u{e9}", "\u{fffd}", &foreign] {
+    let mut other = attach(&replies, two);
+    other.next().await;
+    let own: Position = other.last_id.parse().expect("a position");
+    let [before, beyond] = [0, 2].map(|number| Position::new(own.epoch(), number).to_string());
+    for id in [client.last_id.as_str(), "7", "\u{e9}", "\u{fffd}", &foreign, &before, &beyond] {
         let claim = replies.claim(two.as_str()).resume(last_event_id(id));
         let Ok(AttachOutcome::Open(client)) = claim.attach() else { panic!("{id}") };
         let body = Sse::new(client).without_retry().into_response().into_body();
@@ -65,6 +69,7 @@ async fn an_unknown_id_gets_a_gap_and_then_the_reply_from_its_start() {
         assert_eq!((gap.event(), gap.id(), message.data()), ("gap", "", "b"), "{id}");
         let data: serde_json::Value = serde_json::from_str(gap.data()).expect("JSON");
         assert_eq!((&data["after"], &data["snapshot"]), (&().into(), &true.into()));
+        assert!(data["through"].is_string());
         // Its ID is known from now on.
         let over = replies.claim(two.as_str()).resume(last_event_id(message.id())).attach();
         assert!(matches!(over, Ok(AttachOutcome::Ended(Ok(())))), "{over:?}");

@@ -114,6 +114,46 @@ async fn a_reply_without_a_first_client_is_cancelled_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reply_that_keeps_running_needs_no_client_at_all() {
+    let replies = replies(AbandonPolicy::KeepRunning);
+    let (sender, stream) = by_hand();
+    let token = replies.start(stream).unwrap();
+    advance(Duration::from_secs(100_000)).await;
+    sender.send(text("a")).unwrap();
+    drop(sender);
+    settle().await;
+    assert_eq!(attach(&replies, token).rest().await, "a");
+}
+
+/// These are the times of the guide.
+#[tokio::test(start_paused = true)]
+async fn a_reply_has_the_default_times_unless_it_has_others() {
+    for is_left in [false, true] {
+        let replies = Replies::new();
+        let (sender, stream) = by_hand();
+        let token = replies.start(stream).unwrap();
+        if is_left {
+            advance(Duration::from_secs(10)).await;
+            drop(attach(&replies, token));
+        }
+        advance(Duration::from_millis(29_998)).await;
+        settle().await;
+        assert!(!sender.is_closed(), "left: {is_left}");
+        advance(Duration::from_millis(2)).await;
+        sender.closed().await;
+    }
+    let replies = Replies::new();
+    let token = replies.start(texts(["a"])).unwrap();
+    settle().await;
+    advance(Duration::from_secs(5 * 60) - Duration::from_millis(3)).await;
+    settle().await;
+    assert_eq!(attach(&replies, token).rest().await, "a");
+    advance(Duration::from_millis(3)).await;
+    settle().await;
+    assert_eq!(replies.claim(token.as_str()).attach().unwrap_err(), ClaimError::UnknownToken);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reply_expires_without_any_access_and_leaves_no_task() {
     let replies = replies(AbandonPolicy::Cancel);
     let token = replies.start(texts(["a", "b"])).unwrap();
