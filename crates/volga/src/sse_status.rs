@@ -25,9 +25,11 @@ pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<StatusCode> {
 
 #[cfg(feature = "replies")]
 fn status_of_reply(error: &(dyn Error + 'static)) -> Option<StatusCode> {
-    use volga_sse::{ClaimError, StartError};
+    use volga_sse::{ClaimError, ReplyError, StartError};
     let claim = error.downcast_ref().map(ClaimError::status);
-    claim.or_else(|| error.downcast_ref().map(StartError::status))
+    claim
+        .or_else(|| error.downcast_ref().map(StartError::status))
+        .or_else(|| error.downcast_ref().map(ReplyError::status))
 }
 
 #[cfg(not(feature = "replies"))]

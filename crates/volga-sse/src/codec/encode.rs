@@ -23,6 +23,18 @@ pub(crate) mod prefix {
     pub(crate) const COMMENT: &[u8; 2] = b": ";
 }
 
+/// The event name among the encoded lines of one message.
+#[cfg(any(feature = "hub", feature = "replies"))]
+pub(crate) fn event_name_in(mut lines: &[u8]) -> Option<&[u8]> {
+    loop {
+        let end = memchr::memchr(b'\n', lines)?;
+        match lines[..end].strip_prefix(prefix::EVENT) {
+            Some(name) => return Some(name),
+            None => lines = &lines[end + 1..],
+        }
+    }
+}
+
 /// The first CR or LF of a text, at which a client ends the line.
 // Not inlined into applications along with `push_lines`: the code is long, and the call costs
 // nothing that can be measured.

@@ -67,8 +67,8 @@ pub enum EncodeError {
         /// The name.
         name: &'static str,
     },
-    /// A name for an event of a hub that an `EventSource` gives to events of its own: `message`,
-    /// `open` or `error`. A page could not tell the two apart.
+    /// A name for an event of a hub, or for the gap event of replies, that an `EventSource` gives
+    /// to events of its own: `message`, `open` or `error`. A page could not tell the two apart.
     EventSourceName {
         /// The name.
         name: &'static str,
@@ -112,8 +112,8 @@ impl fmt::Display for EncodeError {
             ),
             Self::EventSourceName { name } => write!(
                 f,
-                "an event of the hub cannot be named `{name}`, because an `EventSource` has \
-                 events of its own with this name; choose another name"
+                "this event cannot be named `{name}`, because an `EventSource` has events of its \
+                 own with this name; choose another name"
             ),
             Self::RetryTooLong => f.write_str(
                 "the reconnection time exceeds 64 bits of milliseconds; give a shorter one",

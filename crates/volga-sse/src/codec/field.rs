@@ -16,6 +16,21 @@ pub(crate) fn check_event_name(text: &str) -> Result<(), EncodeError> {
     }
 }
 
+/// The names of the events that an `EventSource` dispatches itself. A message without a name is a
+/// `message`.
+#[cfg(any(feature = "hub", feature = "replies"))]
+const EVENT_SOURCE_NAMES: [&str; 3] = ["message", "open", "error"];
+
+/// Checks the name of an event of a hub's or of replies' own, which no message may have.
+#[cfg(any(feature = "hub", feature = "replies"))]
+pub(crate) fn check_reserved_name(name: &'static str) -> Result<(), EncodeError> {
+    check_event_name(name)?;
+    if EVENT_SOURCE_NAMES.contains(&name) {
+        return Err(EncodeError::EventSourceName { name });
+    }
+    Ok(())
+}
+
 /// The default name of the event that tells a client of a gap.
 #[cfg(any(feature = "hub", feature = "replies"))]
 pub(crate) const GAP_EVENT: &str = "gap";

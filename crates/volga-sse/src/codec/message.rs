@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+#[cfg(feature = "hub")]
+use crate::codec::encode::event_name_in;
 use crate::codec::encode::{
     EncodedMessage, line_capacity, prefix, push_lines, remove_lines, write_lines,
 };
@@ -280,14 +282,7 @@ impl Message {
         if !self.present.has(FieldSet::EVENT) {
             return None;
         }
-        let mut wire = self.wire.as_slice();
-        loop {
-            let end = memchr::memchr(b'\n', wire)?;
-            match wire[..end].strip_prefix(prefix::EVENT) {
-                Some(name) => return Some(name),
-                None => wire = &wire[end + 1..],
-            }
-        }
+        event_name_in(self.wire.as_slice())
     }
 
     // The work of the builder's methods is in functions of its own. The methods are inlined into

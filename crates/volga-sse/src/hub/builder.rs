@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::codec::error::EncodeError;
-use crate::codec::field::check_event_name;
+use crate::codec::field::check_reserved_name;
 use crate::hub::clock::milliseconds;
 use crate::hub::policy::Policy;
 use crate::hub::presence::sharing::MAX_LEASE;
@@ -344,16 +344,9 @@ impl HubBuilder {
     }
 }
 
-/// The names of the events that an `EventSource` dispatches itself. A message without a name is a
-/// `message`.
-const EVENT_SOURCE_NAMES: [&str; 3] = ["message", "open", "error"];
-
 /// Checks the name of an event of the hub, beside which it has another event.
 fn check_hub_event_name(name: &'static str, other: Option<&str>) -> Result<(), EncodeError> {
-    check_event_name(name)?;
-    if EVENT_SOURCE_NAMES.contains(&name) {
-        return Err(EncodeError::EventSourceName { name });
-    }
+    check_reserved_name(name)?;
     if other == Some(name) {
         return Err(EncodeError::HubEventName { name });
     }

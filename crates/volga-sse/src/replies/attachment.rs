@@ -58,15 +58,15 @@ pub struct Attachment {
     counters: Arc<ReplyCounters>,
     slot: usize,
     next: usize,
-    /// The client is to be told first that it gets the reply from its start.
-    is_restart: bool,
+    /// The name of the event that first tells the client that it gets the reply from its start.
+    restart_event: Option<&'static str>,
 }
 
 impl Attachment {
     fn new(client: NewClient, registry: &Arc<ReplyRegistry>) -> Self {
-        let NewClient { reply, slot, next, is_restart } = client;
+        let NewClient { reply, slot, next, restart_event } = client;
         let counters = Arc::clone(&registry.counters);
-        Self { reply, registry: Arc::downgrade(registry), counters, slot, next, is_restart }
+        Self { reply, registry: Arc::downgrade(registry), counters, slot, next, restart_event }
     }
 
     /// Makes an event stream for this client, so that you can change its settings.
@@ -105,8 +105,9 @@ impl fmt::Debug for Attachment {
 }
 
 /// The messages of a reply from one client's position on, in order, each once; made by
-/// [`Attachment::messages`]. If no event of the reply has the client's last event ID, an event
-/// named `gap` comes first, and then the reply from its start.
+/// [`Attachment::messages`]. If no event of the reply has the client's last event ID, the
+/// [gap event](crate::replies::settings::RepliesBuilder::gap_event) comes first, and then the reply
+/// from its start.
 ///
 /// The stream ends when the reply has ended. Unless that was a proper end, its last item is the
 /// error.
@@ -124,8 +125,8 @@ impl Stream for ReplyMessages {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(attachment) = &mut self.attachment else { return Poll::Ready(None) };
         let mut state = attachment.reply.lock();
-        if std::mem::take(&mut attachment.is_restart)
-            && let Ok(restart) = state.log.restart()
+        if let Some(name) = attachment.restart_event.take()
+            && let Ok(restart) = state.log.restart(name)
         {
             return Poll::Ready(Some(Ok(restart)));
         }

@@ -47,6 +47,8 @@ impl<'a> NewReply<'a> {
     /// [`Sse`](crate::stream::response::Sse) takes it.
     ///
     /// Each event gets its position in the reply as its event ID, in place of an ID that it has.
+    /// No event may have the name of the
+    /// [gap event](crate::replies::settings::RepliesBuilder::gap_event).
     ///
     /// # Errors
     ///
@@ -94,8 +96,11 @@ impl<'a> ReplyClaim<'a> {
     /// Without an ID, or with an empty one, it gets all events.
     ///
     /// An ID that no event of this reply has, or that cannot be read, is never refused, because an
-    /// `EventSource` would not return. The client first gets an event named `gap` with
-    /// `"snapshot":true`, at which a page forgets what it has, and then the reply from its start.
+    /// `EventSource` would not return. The client first gets an event with `"snapshot":true`, at
+    /// which a page forgets what it has, and then the reply from its start. That event is named
+    /// `gap`, or as [`RepliesBuilder::gap_event`] says.
+    ///
+    /// [`RepliesBuilder::gap_event`]: crate::replies::settings::RepliesBuilder::gap_event
     pub fn resume(mut self, last_event_id: Option<LastEventId>) -> Self {
         self.last_event_id = last_event_id;
         self

@@ -97,6 +97,13 @@ pub enum ReplyError {
     /// The producer returned an error, or a message that could not be encoded. It is the
     /// [`source`](Error::source).
     Failed(Arc<dyn Error + Send + Sync>),
+    /// The producer sent an event with the name of the event that tells a client of a gap. Clients
+    /// could not tell the two apart. See
+    /// [`RepliesBuilder::gap_event`](crate::replies::settings::RepliesBuilder::gap_event).
+    ReservedEvent {
+        /// The name.
+        name: &'static str,
+    },
     /// The producer panicked with this message.
     Panicked(Arc<str>),
     /// The reply was [cancelled](crate::replies::claim::ReplyClaim::cancel), or its runtime has
@@ -127,6 +134,24 @@ pub enum ReplyError {
 }
 
 impl ReplyError {
+    /// The status with which to respond to a client that has all events of the reply. An
+    /// `EventSource` does not return after it.
+    ///
+    /// It is 500 if the producer is at fault, 503 if all replies were stopped or took too much
+    /// memory, and 410 otherwise.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Failed(_) | Self::ReservedEvent { .. } | Self::Panicked(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::TotalTooLarge { .. } | Self::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Cancelled | Self::Abandoned | Self::TooLarge { .. } | Self::Expired => {
+                StatusCode::GONE
+            }
+        }
+    }
+
     pub(crate) fn failed(cause: BoxError) -> Self {
         Self::Failed(cause.into())
     }
@@ -145,6 +170,11 @@ impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(_) => f.write_str("the producer of the reply failed"),
+            Self::ReservedEvent { name } => write!(
+                f,
+                "the event name `{name}` is reserved for the gap event of replies; use another \
+                 name, or set another one with `RepliesBuilder::gap_event`"
+            ),
             Self::Panicked(message) => write!(f, "the producer of the reply panicked: {message}"),
             Self::Cancelled => f.write_str("the reply was cancelled"),
             Self::Abandoned => f.write_str("the reply was abandoned by its clients"),

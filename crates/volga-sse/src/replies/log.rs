@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::codec::encode::EncodedMessage;
 use crate::codec::error::EncodeError;
-use crate::codec::field::GAP_EVENT;
 use crate::codec::message::Message;
 use crate::codec::position::{Position, PositionText};
 use crate::replies::error::ReplyError;
@@ -102,10 +101,10 @@ impl ReplyLog {
 
     /// The event for a client whose last event ID is unknown: it may have any messages of this
     /// reply or of others, and the whole reply follows.
-    pub(crate) fn restart(&self) -> Result<EncodedMessage, EncodeError> {
+    pub(crate) fn restart(&self, name: &'static str) -> Result<EncodedMessage, EncodeError> {
         let start = Position::new(self.epoch, 0);
         let data = format!("{{\"after\":null,\"through\":\"{start}\",\"snapshot\":true}}");
-        Message::new().event(GAP_EVENT).data(data).encode()
+        Message::new().event(name).data(data).encode()
     }
 
     /// How the reply ended, if it has ended and no event is left for a client at this index.

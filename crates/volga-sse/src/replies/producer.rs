@@ -13,6 +13,7 @@ use futures_core::Stream;
 use tokio::task::coop::consume_budget;
 
 use crate::box_error::BoxError;
+use crate::codec::encode::event_name_in;
 use crate::codec::position::Position;
 use crate::replies::counts::{ProducerGuard, ReplyCounters};
 use crate::replies::error::ReplyError;
@@ -69,6 +70,8 @@ pub(crate) struct ReplyWriter {
     counters: Arc<ReplyCounters>,
     max_bytes: usize,
     max_total_bytes: usize,
+    /// The name that no event may have.
+    gap_event: &'static str,
     // Only this writer adds to the reply, so it need not lock the reply to know its size.
     messages: usize,
     bytes: usize,
@@ -86,6 +89,7 @@ impl ReplyWriter {
             counters: Arc::clone(&registry.counters),
             max_bytes: registry.settings().max_bytes,
             max_total_bytes: registry.settings().max_total_bytes,
+            gap_event: registry.settings().gap_event,
             messages: 0,
             bytes: 0,
             epoch,
@@ -100,6 +104,10 @@ impl ReplyWriter {
             .map_err(|error| ReplyError::failed(error.into()))?;
         if self.buffer.is_empty() {
             return Ok(());
+        }
+        // The encoded bytes are checked, because a message may come encoded.
+        if event_name_in(&self.buffer) == Some(self.gap_event.as_bytes()) {
+            return Err(ReplyError::ReservedEvent { name: self.gap_event });
         }
         let bytes = cost(self.buffer.len());
         if self.bytes + bytes > self.max_bytes {

@@ -57,8 +57,9 @@ pub(crate) struct NewClient {
     pub(crate) slot: usize,
     /// The index of its next message.
     pub(crate) next: usize,
-    /// Its last event ID is unknown, so it gets the reply from its start.
-    pub(crate) is_restart: bool,
+    /// Its last event ID is unknown. An event of this name tells it that it gets the reply from its
+    /// start.
+    pub(crate) restart_event: Option<&'static str>,
 }
 
 impl ReplyRegistry {
@@ -134,7 +135,8 @@ impl ReplyRegistry {
             let reply = Self::find(state, token, owner)?;
             let mut reply_state = reply.lock();
             let known = reply_state.log.resume(last_event_id);
-            let (next, is_restart) = (known.unwrap_or(0), known.is_none());
+            let next = known.unwrap_or(0);
+            let restart_event = known.is_none().then_some(self.settings.gap_event);
             if let Some(outcome) = reply_state.log.outcome_after(next) {
                 return Ok(Err(outcome.clone()));
             }
@@ -142,7 +144,7 @@ impl ReplyRegistry {
             drop(reply_state);
             state.lifecycles.attach(&reply.token);
             self.counters.attach();
-            Ok(Ok(NewClient { reply, slot, next, is_restart }))
+            Ok(Ok(NewClient { reply, slot, next, restart_event }))
         })
     }
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use crate::codec::error::EncodeError;
+use crate::codec::field::{GAP_EVENT, check_reserved_name};
 use crate::replies::end::{EndObserver, ReplyEnd};
 use crate::replies::lifecycle::AbandonPolicy;
 
@@ -37,6 +39,8 @@ pub struct RepliesBuilder {
     pub(crate) retention: Duration,
     pub(crate) first_client_timeout: Duration,
     pub(crate) abandon_policy: AbandonPolicy,
+    /// The name of the event that tells a client that it gets the reply from its start.
+    pub(crate) gap_event: &'static str,
     pub(crate) on_end: Option<EndObserver>,
 }
 
@@ -49,6 +53,7 @@ impl RepliesBuilder {
             retention: DEFAULT_REPLY_RETENTION,
             first_client_timeout: DEFAULT_FIRST_CLIENT_TIMEOUT,
             abandon_policy: AbandonPolicy::CancelAfter(DEFAULT_ABANDON_GRACE),
+            gap_event: GAP_EVENT,
             on_end: None,
         }
     }
@@ -98,6 +103,31 @@ impl RepliesBuilder {
         self
     }
 
+    /// Sets the name of the event that a client gets whose last event ID no event of the reply has.
+    /// The default is `gap`. The name is reserved: a producer that sends an event of this name ends
+    /// its reply with [`ReplyError::ReservedEvent`](crate::replies::error::ReplyError), so that a
+    /// client cannot mistake it for the event of the replies.
+    ///
+    /// A hub's event for a gap has the same name by default. If a producer forwards the messages of
+    /// a hub, set another name here or with `HubBuilder::gap_event`.
+    ///
+    /// ```
+    /// use volga_sse::Replies;
+    ///
+    /// let replies = Replies::builder().gap_event("restart")?.build();
+    /// # Ok::<(), volga_sse::EncodeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text is not a valid event name, or if an `EventSource` has events of
+    /// its own with this name: `message`, `open` and `error`.
+    pub fn gap_event(mut self, name: &'static str) -> Result<Self, EncodeError> {
+        check_reserved_name(name)?;
+        self.gap_event = name;
+        Ok(self)
+    }
+
     /// Sets the observer of ends. It is called once for each reply, when its end is known, in the
     /// task that ended it. Clients do not learn the cause of a failure, so this is the place to log
     /// it. The observer must not panic.
@@ -116,6 +146,7 @@ impl fmt::Debug for RepliesBuilder {
             .field("retention", &self.retention)
             .field("first_client_timeout", &self.first_client_timeout)
             .field("abandon_policy", &self.abandon_policy)
+            .field("gap_event", &self.gap_event)
             .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,8 @@
 mod bounds;
 mod clients;
 mod ends;
+#[cfg(feature = "hub")]
+mod gap_event;
 mod model;
 mod policies;
 mod support;
