@@ -14,7 +14,8 @@ use std::{
 use futures_util::FutureExt;
 use tokio::time::{Instant, advance};
 use volga_sse::hub::{
-    DEFAULT_MAX_PRESENCE_EVENTS, Hub, PresenceEvent, PresenceWatch, Subscription, SubscriptionEnd,
+    DEFAULT_MAX_PRESENCE_EVENTS, Delivery, Hub, PresenceEvent, PresenceWatch, Subscription,
+    SubscriptionEnd,
 };
 
 use super::hub_nodes::support::node_of;
@@ -39,23 +40,30 @@ fn an_identity_is_present_once_however_many_subscriptions_it_has() {
     assert_eq!(hub.presence("a"), [].into());
 }
 
+/// Presence depends on the names and patterns that an identity reads, and on nothing else.
 #[test]
-fn a_pattern_is_present_in_topics_that_begin_later() {
+fn a_pattern_is_present_in_every_name_that_it_matches_whether_the_topic_exists_or_not() {
     let hub = Hub::new();
-    let subscription = hub.subscribe("room.*").identity("anna").open().unwrap();
     let mut watch = hub.watch_presence("room.1").unwrap();
-    publish(&hub, "room.1", &["x"]);
-    drop(subscription);
-    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()?).collect();
-    let anna = "anna".into();
+    let subscription = hub.subscribe("room.*").identity("anna").open().unwrap();
+    for name in ["room.1", "room.new"] {
+        assert_eq!(hub.presence(name), [("anna".into(), 1)].into(), "{name}");
+    }
+    for name in ["room", "room.1.x", "hall.1", "room.*", "*.1", ">", "room.", "room. "] {
+        assert_eq!(hub.presence(name), [].into(), "{name}");
+    }
+    let anna = || "anna".into();
     assert_eq!(
-        events,
-        [
-            PresenceEvent::Present([].into()),
-            PresenceEvent::Joined(Arc::clone(&anna)),
-            PresenceEvent::Left(anna)
-        ]
+        told(&mut watch),
+        [PresenceEvent::Present([].into()), PresenceEvent::Joined(anna())]
     );
+    publish(&hub, "room.1", &["x"]);
+    assert!(hub.remove_topic("room.1"));
+    assert_eq!(told(&mut watch), [], "a topic that comes or goes changes nothing");
+    assert_eq!(hub.presence("room.1").len(), 1);
+    drop(subscription);
+    assert_eq!(told(&mut watch), [PresenceEvent::Left(anna())]);
+    assert_eq!(hub.presence("room.1"), [].into());
 }
 
 #[test]
@@ -272,7 +280,7 @@ async fn a_watch_may_call_the_hub_while_it_is_woken() {
 
 /// Applies all events of a watch to the picture of who is present. Returns how many of them were
 /// joins and leaves.
-fn follow(picture: &mut BTreeSet<Arc<str>>, watch: &mut PresenceWatch) -> usize {
+pub(crate) fn follow(picture: &mut BTreeSet<Arc<str>>, watch: &mut PresenceWatch) -> usize {
     let mut changes = 0;
     for event in told(watch) {
         changes += usize::from(!matches!(event, PresenceEvent::Present(_)));
@@ -338,6 +346,58 @@ async fn a_client_that_returns_within_the_grace_neither_leaves_nor_joins() {
             assert!(hub.presence("room").is_empty(), "whoever asks learns it as well");
             assert_eq!(told(&mut watch), [left()]);
         }
+    }
+}
+
+/// A page may read a topic by a pattern, and the next page by its name.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_returns_in_another_way_neither_leaves_nor_joins() {
+    const WAYS: [&[&str]; 4] = [&["room.1"], &["room.*"], &["hall", ">"], &["room.1", "*.1"]];
+    let hub = Hub::builder().presence_grace(GRACE).build();
+    let mut watch = hub.watch_presence("room.1").unwrap();
+    let connect = |way: usize| hub.subscribe(WAYS[way]).identity("anna").open().unwrap();
+    let mut open = connect(0);
+    let joined = PresenceEvent::Joined("anna".into());
+    assert_eq!(told(&mut watch), [PresenceEvent::Present([].into()), joined]);
+    // From each way to each other one.
+    for way in (0..WAYS.len()).flat_map(|first| (0..WAYS.len()).flat_map(move |next| [first, next]))
+    {
+        drop(open);
+        assert_eq!(hub.presence("room.1"), [("anna".into(), 0)].into());
+        advance(GRACE - Duration::from_millis(1)).await;
+        open = connect(way);
+        assert_eq!(hub.presence("room.1"), [("anna".into(), 1)].into(), "{way}");
+        assert_eq!(told(&mut watch), []);
+        advance(2 * GRACE).await;
+        assert_eq!(told(&mut watch), [], "it has returned by {way}");
+    }
+    drop(open);
+    let start = Instant::now();
+    assert_eq!(watch.next().await, Some(PresenceEvent::Left("anna".into())));
+    assert_eq!(start.elapsed(), GRACE);
+}
+
+/// As the guide's page has it: the stream subscribes, then watches, and prefers its messages.
+#[tokio::test]
+async fn a_stream_of_messages_and_presence_begins_with_its_id_and_then_lists_its_own_user() {
+    let hub = Hub::new();
+    let mut last_id = None;
+    for _ in 0..2 {
+        let is_new = last_id.is_none();
+        let subscribe = hub.subscribe("room.lounge").resume(last_id.take()).identity("anna");
+        let mut said = subscribe.open().unwrap();
+        let mut people = hub.watch_presence("room.lounge").unwrap();
+        if is_new {
+            let Some(Some(Delivery::Message(first))) = said.next().now_or_never() else {
+                panic!("no ID")
+            };
+            let position = first.position().expect("an ID");
+            assert_eq!(first.as_bytes(), format!("id: {position}\n\n").as_bytes());
+            last_id = Some(position.to_string());
+        }
+        assert_eq!(said.next().now_or_never(), None);
+        let list = people.next().now_or_never().flatten();
+        assert_eq!(list, Some(PresenceEvent::Present([("anna".into(), 1)].into())));
     }
 }
 
