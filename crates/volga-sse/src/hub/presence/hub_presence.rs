@@ -268,7 +268,7 @@ impl HubPresence {
     /// Reports identities that have left any name or pattern and did not return in time. Returns
     /// true if there may be more, or if the watches of some topics are still to be told.
     pub(crate) fn sweep(&mut self, now: Moment, wakers: &mut WakerLists) -> bool {
-        if self.tell_step(wakers) {
+        if self.has_untold() && self.tell_step(wakers) {
             return true;
         }
         let has_departing = self.nodes.is_some() && self.step_of_nodes(now, wakers);
