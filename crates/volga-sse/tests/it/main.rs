@@ -24,6 +24,7 @@ mod hub_nodes;
 #[cfg(feature = "hub")]
 mod hub_presence;
 mod hub_presence_races;
+mod hub_presence_returns;
 #[cfg(feature = "hub")]
 mod hub_refusals;
 #[cfg(feature = "hub")]

@@ -1,8 +1,8 @@
 //! The identities of all names and patterns, and when those that left are gone. Pure, with the time
 //! as an argument.
 //!
-//! An identity has one entry for each name and pattern that it reads, and none for the topics that a
-//! pattern matches. The presence of a topic is computed on demand: the identities that read its
+//! An identity has one entry for each name and pattern that it reads, and none for the topics that
+//! a pattern matches. The presence of a topic is computed on demand: the identities that read its
 //! name, and those that read a pattern that matches it.
 
 use std::collections::{BTreeSet, HashMap};
@@ -365,7 +365,8 @@ impl HubPresence {
         identities.into_iter().take(MAX_LISTED).map(count).collect()
     }
 
-    /// The number of subscriptions of an identity in a topic. `None` if the identity is not present.
+    /// The number of subscriptions of an identity in a topic. `None` if the identity is not
+    /// present.
     pub(crate) fn subscriptions_of(&self, topic: &str, identity: &str) -> Option<usize> {
         let mut stays = Vec::new();
         self.visit_matching(topic, &mut |_, presence| stays.extend(presence.stay(identity)));

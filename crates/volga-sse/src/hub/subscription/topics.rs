@@ -32,8 +32,8 @@ impl SubscribedTopics {
         named.chain(patterns.map(Pattern::text)).map(Arc::clone)
     }
 
-    /// The entry of the subscription in [`Overlaps`](crate::hub::presence::overlaps::Overlaps), if it
-    /// has one.
+    /// The entry of the subscription in [`Overlaps`](crate::hub::presence::overlaps::Overlaps), if
+    /// it has one.
     pub(super) fn overlap(&self) -> Option<FilterSet> {
         match self {
             Self::Several(set)
