@@ -182,7 +182,7 @@ mod hub {
         assert!(matches!(poll(&mut stalled), Poll::Ready(Some(Delivery::Gap(_)))));
     }
 
-    /// However many topics its patterns match.
+    /// The bytes do not depend on how many topics the patterns match, also with an identity.
     #[test]
     fn a_reader_by_pattern_costs_its_patterns() {
         const MOST: usize = 400;
@@ -193,22 +193,33 @@ mod hub {
                 hub.publish(&name, Message::new().data("x")).expect("room");
             }
             let hundred: Vec<String> = (0..100).map(|group| format!("group{group}.*")).collect();
-            for filters in [&[">".to_owned()][..], &hundred] {
-                let mut first = hub.subscribe(filters).open().expect("a subscription");
+            let both = [&[">".to_owned()][..], &hundred];
+            for (filters, has_identity) in both.into_iter().flat_map(|of| [(of, false), (of, true)])
+            {
+                let open = |index: usize| {
+                    let subscribe = hub.subscribe(filters);
+                    match has_identity {
+                        true => subscribe.identity(format!("user {index}")),
+                        false => subscribe,
+                    }
+                };
+                let mut first = open(0).open().expect("a subscription");
                 assert!(matches!(poll(&mut first), Poll::Ready(Some(Delivery::Message(_)))));
                 let mut all = Vec::new();
                 all.reserve_exact(300);
                 let info = measure(|| {
-                    for _ in 0..300 {
-                        let mut reader = hub.subscribe(filters).open().expect("a subscription");
+                    for index in 1..=300 {
+                        let mut reader = open(index).open().expect("a subscription");
                         assert!(matches!(poll(&mut reader), Poll::Ready(Some(_))));
                         assert!(poll(&mut reader).is_pending());
                         all.push(reader);
                     }
                 });
                 let bytes = info.bytes_current as usize / all.len() + size_of::<Subscription>();
-                println!("{topics} topics, {} patterns: {bytes} bytes", filters.len());
-                assert!(bytes <= MOST + 64 * filters.len(), "{bytes} bytes");
+                let kind = if has_identity { "with an identity" } else { "without an identity" };
+                println!("{topics} topics, {} patterns, {kind}: {bytes} bytes", filters.len());
+                let (most, of_pattern) = if has_identity { (1_000, 300) } else { (MOST, 64) };
+                assert!(bytes <= most + of_pattern * filters.len(), "{bytes} bytes");
             }
         }
     }

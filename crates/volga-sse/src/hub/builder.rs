@@ -216,8 +216,8 @@ impl HubBuilder {
     }
 
     /// Sets how many identities of other nodes a [shared](Self::build_shared) hub lists, counted
-    /// once for each topic and node. The default is [`DEFAULT_MAX_SHARED_PRESENCE`]. Beyond it,
-    /// identities of other nodes are not listed here, and
+    /// once for each name or pattern and each node. The default is [`DEFAULT_MAX_SHARED_PRESENCE`].
+    /// Beyond it, identities of other nodes are not listed here, and
     /// [`HubStats::unlisted`](crate::hub::HubStats::unlisted) counts them.
     pub fn max_shared_presence(mut self, identities: usize) -> Self {
         self.settings.max_shared_presence = identities;

@@ -301,8 +301,9 @@ impl Hub {
     }
 
     /// Returns the [identities](Subscribe::identity) that subscribe to a topic, each with the
-    /// number of its subscriptions. Subscriptions by pattern count as well. An identity that has
-    /// left and may [still return](HubBuilder::presence_grace) has no subscription.
+    /// number of its subscriptions. Subscriptions by pattern count as well, whether the topic
+    /// exists or not. An identity that has left and may
+    /// [still return](HubBuilder::presence_grace) has no subscription.
     ///
     /// In a [shared](HubBuilder::build_shared) hub, this includes the identities on other nodes, if
     /// the crate that connects the engine announces them. All subscriptions of an identity on
@@ -316,7 +317,8 @@ impl Hub {
     /// Watches who subscribes to a topic. The first event lists the identities that are present;
     /// later events report each one that joins or leaves. The watch ends
     /// when the hub closes. With a [grace](HubBuilder::presence_grace), a client that reconnects
-    /// neither leaves nor joins.
+    /// neither leaves nor joins. The topic need not exist, and nobody joins or leaves because the
+    /// topic is created or removed.
     ///
     /// ```
     /// use volga_sse::hub::{Hub, PresenceEvent};

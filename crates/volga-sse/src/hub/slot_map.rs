@@ -55,12 +55,6 @@ impl<T> SlotMap<T> {
         value
     }
 
-    /// The value of a handle. `None` if the handle is not in use.
-    pub(crate) fn get(&self, handle: u32) -> Option<&T> {
-        let (value, own) = self.values.get(*self.indexes.get(handle as usize)? as usize)?;
-        (*own == handle).then_some(value)
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

@@ -1,10 +1,11 @@
-//! Counts the work of publishers, for tests that compare counts instead of times.
+//! Counts the work of publishers and of presence, for tests that compare counts instead of times.
 
 use std::cell::Cell;
 
 thread_local! {
     static VISITS: Cell<usize> = const { Cell::new(0) };
     static LOCKS: Cell<usize> = const { Cell::new(0) };
+    static TOLD: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A publisher has visited a reader.
@@ -17,15 +18,23 @@ pub(crate) fn note_lock() {
     LOCKS.set(LOCKS.get() + 1);
 }
 
+/// So many watched topics were looked at for a change of presence.
+pub(crate) fn note_told(topics: usize) {
+    TOLD.set(TOLD.get() + topics);
+}
+
 #[cfg(not(loom))]
 mod tests {
-    use futures_util::FutureExt;
+    use std::time::Duration;
 
-    use super::{LOCKS, VISITS};
+    use futures_util::FutureExt;
+    use tokio::time::advance;
+
+    use super::{LOCKS, TOLD, VISITS};
     use crate::codec::message::Message;
     use crate::hub::handle::Hub;
     use crate::hub::policy::Policy;
-    use crate::hub::presence::unfinished::IDENTITIES_PER_STEP;
+    use crate::hub::presence::telling::TOPICS_PER_STEP;
     use crate::hub::subscription::Subscription;
 
     /// How many readers the visits of one publish are counted with.
@@ -139,23 +148,112 @@ mod tests {
         }
     }
 
+    /// How many watched topics a call has looked at.
+    fn told<T>(call: impl FnOnce() -> T) -> (T, usize) {
+        TOLD.set(0);
+        (call(), TOLD.get())
+    }
+
     #[test]
-    fn no_call_takes_the_lock_for_all_identities_at_once() {
-        const IDENTITIES: usize = 1_000;
+    fn an_identity_that_reads_by_pattern_costs_its_patterns_and_not_the_topics() {
+        const IDENTITIES: usize = 300;
+        const WATCHED: usize = 10;
+        for topics in [20, 2_000] {
+            let hub = Hub::builder().max_topics(2 * topics).build();
+            for topic in 0..topics {
+                publish(&hub, &format!("room.{topic}"));
+            }
+            let rooms = (0..WATCHED).map(|n| hub.watch_presence(&format!("room.{n}")));
+            let halls = (0..WATCHED).map(|n| hub.watch_presence(&format!("hall.{n}")));
+            let watches: Vec<_> = rooms.chain(halls).collect();
+            let open = |number: usize| {
+                let subscribe = hub.subscribe("room.*").identity(number.to_string());
+                subscribe.open().expect("room")
+            };
+            let mut readers = vec![open(0)];
+            for number in 1..IDENTITIES {
+                let ((reader, looked_at), taken) = locks(|| told(|| open(number)));
+                assert_eq!(looked_at, WATCHED, "only watched topics that the pattern may match");
+                assert!(taken <= 4, "opening takes {taken} locks beside {topics} topics");
+                readers.push(reader);
+            }
+            let entries = || hub.state().lock().presence.entries();
+            assert_eq!(entries(), 2 * IDENTITIES, "each is there by pattern, and by identity");
+            assert_eq!(hub.presence(&format!("room.{}", topics - 1)).len(), IDENTITIES);
+
+            // A topic that comes or goes does nothing for the identities.
+            let ((_, looked_at), taken) = locks(|| told(|| publish(&hub, "room.new")));
+            assert_eq!(looked_at, 0);
+            assert!(taken <= 2, "a new topic takes {taken} locks");
+            let ((is_removed, looked_at), taken) = locks(|| told(|| hub.remove_topic("room.new")));
+            assert_eq!((is_removed, looked_at), (true, 0));
+            assert!(taken <= 2, "a removed topic takes {taken} locks");
+            assert_eq!(entries(), 2 * IDENTITIES);
+
+            let last = readers.split_off(1);
+            for reader in last {
+                let ((), looked_at) = told(|| drop(reader));
+                assert_eq!(looked_at, WATCHED);
+            }
+            assert_eq!(entries(), 2);
+            drop((readers, watches));
+            assert_eq!(entries(), 0);
+        }
+    }
+
+    #[test]
+    fn no_call_takes_the_lock_for_all_watched_topics_at_once() {
+        const WATCHED: usize = 1_000;
         let hub = Hub::new();
-        let open = |number: usize| {
-            let subscribe = hub.subscribe([">", "room.*"]).identity(number.to_string());
-            subscribe.open().expect("room")
-        };
-        let _readers: Vec<_> = (0..IDENTITIES).map(open).collect();
-        let steps = IDENTITIES / IDENTITIES_PER_STEP;
+        let watch = |n: usize| hub.watch_presence(&format!("room.{n}")).expect("a name");
+        let mut watches: Vec<_> = (0..WATCHED).map(watch).collect();
+        let ben = hub.subscribe(["room.*", "room.1"]).identity("ben").open().expect("room");
+        let steps = WATCHED / TOPICS_PER_STEP;
         for _ in 0..2 {
-            let (_, taken) = locks(|| publish(&hub, "room.1"));
-            assert!(taken > steps, "a new topic takes {taken} steps");
-            assert_eq!(hub.presence("room.1").len(), IDENTITIES);
-            let (is_removed, taken) = locks(|| hub.remove_topic("room.1"));
-            assert!(is_removed && taken > steps, "a removed topic takes {taken} steps");
-            assert_eq!(hub.presence("room.1").len(), 0);
+            let open = || hub.subscribe(["*.*", "room.>"]).identity("anna").open().expect("room");
+            let (anna, taken) = locks(open);
+            assert!(taken > 2 * steps, "a join takes {taken} steps");
+            let (closed, taken) = locks(|| hub.close_identity("anna"));
+            assert!(closed == 1 && taken > 2 * steps, "a sign-out takes {taken} steps");
+            drop(anna);
+            let anna = open();
+            let ((), taken) = locks(|| drop(anna));
+            assert!(taken > 2 * steps, "a leave takes {taken} steps");
+        }
+        for watch in &mut watches {
+            let mut events = Vec::new();
+            while let Some(Some(event)) = watch.next().now_or_never() {
+                events.push(event);
+            }
+            assert_eq!(events.len(), 1 + 1 + 2 * 4, "the list, Ben, and Anna twice in each round");
+        }
+        drop(ben);
+        assert_eq!(hub.state().lock().presence.entries(), 0);
+    }
+
+    /// The identities are gone at the same moment, and nobody polls a watch.
+    #[tokio::test(start_paused = true)]
+    async fn a_publish_holds_the_lock_for_few_topics_when_identities_are_gone() {
+        const WATCHED: usize = 500;
+        const IDENTITIES: usize = 40;
+        let grace = Duration::from_secs(1);
+        let hub = Hub::builder().presence_grace(grace).build();
+        let watch = |n: usize| hub.watch_presence(&format!("room.{n}")).expect("a name");
+        let mut watches: Vec<_> = (0..WATCHED).map(watch).collect();
+        let open = |n: usize| hub.subscribe(">").identity(n.to_string()).open().expect("room");
+        drop((0..IDENTITIES).map(open).collect::<Vec<_>>());
+        advance(grace).await;
+        let mut all = 0;
+        while hub.state().lock().presence.entries() > 0 || hub.state().lock().presence.has_untold()
+        {
+            let ((_, looked_at), taken) = locks(|| told(|| publish(&hub, "hall")));
+            assert!(looked_at <= taken * TOPICS_PER_STEP, "{looked_at} topics in {taken} locks");
+            all += looked_at;
+        }
+        assert_eq!(all, WATCHED * IDENTITIES);
+        for watch in &mut watches {
+            let events = std::iter::from_fn(|| watch.next().now_or_never().flatten()).count();
+            assert_eq!(events, 1 + 2 * IDENTITIES, "the list, and each identity twice");
         }
     }
 }

@@ -39,23 +39,30 @@ fn an_identity_is_present_once_however_many_subscriptions_it_has() {
     assert_eq!(hub.presence("a"), [].into());
 }
 
+/// Presence depends on the names and patterns that an identity reads, and on nothing else.
 #[test]
-fn a_pattern_is_present_in_topics_that_begin_later() {
+fn a_pattern_is_present_in_every_name_that_it_matches_whether_the_topic_exists_or_not() {
     let hub = Hub::new();
-    let subscription = hub.subscribe("room.*").identity("anna").open().unwrap();
     let mut watch = hub.watch_presence("room.1").unwrap();
-    publish(&hub, "room.1", &["x"]);
-    drop(subscription);
-    let events: Vec<_> = std::iter::from_fn(|| watch.next().now_or_never()?).collect();
-    let anna = "anna".into();
+    let subscription = hub.subscribe("room.*").identity("anna").open().unwrap();
+    for name in ["room.1", "room.new"] {
+        assert_eq!(hub.presence(name), [("anna".into(), 1)].into(), "{name}");
+    }
+    for name in ["room", "room.1.x", "hall.1", "room.*", "*.1", ">", "room.", "room. "] {
+        assert_eq!(hub.presence(name), [].into(), "{name}");
+    }
+    let anna = || "anna".into();
     assert_eq!(
-        events,
-        [
-            PresenceEvent::Present([].into()),
-            PresenceEvent::Joined(Arc::clone(&anna)),
-            PresenceEvent::Left(anna)
-        ]
+        told(&mut watch),
+        [PresenceEvent::Present([].into()), PresenceEvent::Joined(anna())]
     );
+    publish(&hub, "room.1", &["x"]);
+    assert!(hub.remove_topic("room.1"));
+    assert_eq!(told(&mut watch), [], "a topic that comes or goes changes nothing");
+    assert_eq!(hub.presence("room.1").len(), 1);
+    drop(subscription);
+    assert_eq!(told(&mut watch), [PresenceEvent::Left(anna())]);
+    assert_eq!(hub.presence("room.1"), [].into());
 }
 
 #[test]
@@ -111,7 +118,7 @@ fn a_watch_that_is_not_polled_starts_over_instead_of_growing() {
     assert_eq!(watch.next().now_or_never(), Some(Some(PresenceEvent::Left("one more".into()))));
 }
 
-const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 /// Joins and leaves with and without a grace, by names and by patterns, on a hub of one process and
 /// on one that nodes share. Then the hub closes, everybody leaves, and time passes.
@@ -272,7 +279,7 @@ async fn a_watch_may_call_the_hub_while_it_is_woken() {
 
 /// Applies all events of a watch to the picture of who is present. Returns how many of them were
 /// joins and leaves.
-fn follow(picture: &mut BTreeSet<Arc<str>>, watch: &mut PresenceWatch) -> usize {
+pub(crate) fn follow(picture: &mut BTreeSet<Arc<str>>, watch: &mut PresenceWatch) -> usize {
     let mut changes = 0;
     for event in told(watch) {
         changes += usize::from(!matches!(event, PresenceEvent::Present(_)));
@@ -295,61 +302,8 @@ fn apply(picture: &mut BTreeSet<Arc<str>>, event: PresenceEvent) {
 }
 
 /// Everything that a watch tells now.
-fn told(watch: &mut PresenceWatch) -> Vec<PresenceEvent> {
+pub(crate) fn told(watch: &mut PresenceWatch) -> Vec<PresenceEvent> {
     std::iter::from_fn(|| watch.next().now_or_never()).map(|event| event.expect("open")).collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_returns_within_the_grace_neither_leaves_nor_joins() {
-    let (joined, left) =
-        (|| PresenceEvent::Joined("anna".into()), || PresenceEvent::Left("anna".into()));
-    for topics in ["room", "*"] {
-        // Without a message, the topic goes with its last subscription.
-        for has_messages in [false, true] {
-            let hub = Hub::builder().presence_grace(GRACE).build();
-            let mut watch = hub.watch_presence("room").unwrap();
-            if has_messages || topics == "*" {
-                publish(&hub, "room", &["x"]);
-            }
-            let connect = || hub.subscribe(topics).identity("anna").open().unwrap();
-            let first = connect();
-            assert_eq!(told(&mut watch), [PresenceEvent::Present([].into()), joined()]);
-            drop(first);
-            for _ in 0..3 {
-                assert_eq!(told(&mut watch), []);
-                assert_eq!(hub.presence("room"), [("anna".into(), 0)].into());
-                advance(GRACE - Duration::from_millis(1)).await;
-                let (again, more) = (connect(), connect());
-                assert_eq!(told(&mut watch), []);
-                advance(2 * GRACE).await;
-                assert_eq!(told(&mut watch), [], "it has returned");
-                assert_eq!(hub.presence("room"), [("anna".into(), 2)].into());
-                drop((again, more));
-            }
-            // Waiting needs no other call to the hub.
-            let start = tokio::time::Instant::now();
-            assert_eq!(watch.next().await, Some(left()));
-            assert_eq!(start.elapsed(), GRACE);
-            assert!(hub.presence("room").is_empty());
-            let again = connect();
-            assert_eq!(told(&mut watch), [joined()]);
-            drop(again);
-            advance(GRACE).await;
-            assert!(hub.presence("room").is_empty(), "whoever asks learns it as well");
-            assert_eq!(told(&mut watch), [left()]);
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn those_who_are_gone_are_forgotten_although_nobody_watches() {
-    let hub = Hub::builder().presence_grace(GRACE).build();
-    for index in 0..1_000 {
-        drop(hub.subscribe("room").identity(format!("{index}")).open().unwrap());
-    }
-    assert_eq!(hub.presence("room").len(), 1_000);
-    advance(GRACE).await;
-    assert!(hub.presence("room").is_empty());
 }
 
 #[tokio::test]

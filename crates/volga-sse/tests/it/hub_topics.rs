@@ -246,25 +246,66 @@ fn a_subscription_to_everything_does_not_fill_the_hub() {
     assert_eq!((ready(&mut all), ready(&mut slow)), (vec![(1_001, 1_001)], vec![(1_001, 1_001)]));
 }
 
-#[test]
-fn nobody_is_present_in_a_removed_topic() {
-    let hub = Hub::builder().max_topics(1).build();
-    let mut watch = hub.watch_presence("a").unwrap();
-    let mut events = || -> Vec<_> { std::iter::from_fn(|| watch.next().now_or_never()?).collect() };
-    let mut anna = hub.subscribe("*").identity("anna").open().unwrap();
-    let again = hub.subscribe("*").identity("anna").open().unwrap();
-    // A subscription still knows removed topics, and must not leave them twice.
-    for (number, name) in [(1, "a"), (2, "b"), (3, "a")] {
-        hub.publish(name, text()).unwrap();
-        assert_eq!(ready(&mut anna), [(number, number)]);
+/// All orders of values.
+fn orders<T: Copy>(values: &[T]) -> Vec<Vec<T>> {
+    if values.is_empty() {
+        return vec![Vec::new()];
     }
-    let (joined, left) = (PresenceEvent::Joined("anna".into()), PresenceEvent::Left("anna".into()));
-    let present = PresenceEvent::Present([].into());
-    assert_eq!(events(), [present, joined.clone(), left.clone(), joined]);
-    drop(anna);
-    assert_eq!(hub.presence("a"), [("anna".into(), 1)].into());
-    drop(again);
-    assert_eq!(events(), [left]);
+    let with_first = |first: usize| {
+        let mut rest = values.to_vec();
+        let first = rest.remove(first);
+        orders(&rest).into_iter().map(move |rest| [vec![first], rest].concat())
+    };
+    (0..values.len()).flat_map(with_first).collect()
+}
+
+/// Who is present depends on the subscriptions alone. Whether the topic exists, comes, makes room
+/// for another one or is removed plays no part, in whatever order all of this happens.
+#[test]
+fn a_topic_that_comes_or_goes_changes_nothing_about_who_is_present() {
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Change {
+        Publish,
+        MakeRoom,
+        Remove,
+        OpenPattern,
+        OpenName,
+        DropPattern,
+        DropName,
+    }
+    use Change::{DropName, DropPattern, MakeRoom, OpenName, OpenPattern, Publish, Remove};
+
+    let steps = [Publish, MakeRoom, Remove, OpenPattern, OpenName, DropPattern, DropName];
+    for order in orders(&steps) {
+        let hub = Hub::builder().max_topics(1).build();
+        let mut watch = hub.watch_presence("a").unwrap();
+        let mut told = || std::iter::from_fn(|| watch.next().now_or_never()?).collect::<Vec<_>>();
+        let (mut by_pattern, mut by_name) = (None, None);
+        let mut open = 0;
+        assert_eq!(told(), [PresenceEvent::Present([].into())]);
+        for (index, step) in order.iter().enumerate() {
+            match step {
+                Publish => _ = hub.publish("a", text()),
+                // While somebody reads the topic by its name, it makes no room.
+                MakeRoom => assert_eq!(hub.publish("b", text()).is_ok(), by_name.is_none()),
+                Remove => _ = hub.remove_topic("a"),
+                OpenPattern => by_pattern = hub.subscribe("*").identity("anna").open().ok(),
+                OpenName => by_name = hub.subscribe("a").identity("anna").open().ok(),
+                DropPattern => by_pattern = None,
+                DropName => by_name = None,
+            }
+            let before = open;
+            open = usize::from(by_pattern.is_some()) + usize::from(by_name.is_some());
+            let expect = if open > 0 { [("anna".into(), open)].into() } else { [].into() };
+            assert_eq!(hub.presence("a"), expect, "{index} of {order:?}");
+            let changes = match (before, open) {
+                (0, 1..) => vec![PresenceEvent::Joined("anna".into())],
+                (1.., 0) => vec![PresenceEvent::Left("anna".into())],
+                _ => vec![],
+            };
+            assert_eq!(told(), changes, "{index} of {order:?}");
+        }
+    }
 }
 
 #[test]

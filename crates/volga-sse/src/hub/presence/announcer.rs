@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::hub::presence::announcement::{ChangeKind, PresenceChange, PresentPair, is_shareable};
+use crate::hub::presence::announcement::{
+    ChangeKind, PresenceChange, PresentPair, change_len, is_shareable,
+};
 
 /// The identities that this node has announced to the others, and the changes since then.
 ///
@@ -21,11 +23,11 @@ pub(crate) struct Announcer {
 }
 
 impl Announcer {
-    pub(crate) fn note(&mut self, topic: &Arc<str>, identity: &Arc<str>, is_present: bool) {
-        if !is_shareable(topic, identity) {
+    pub(crate) fn note(&mut self, filter: &Arc<str>, identity: &Arc<str>, is_present: bool) {
+        if !is_shareable(filter, identity) {
             return;
         }
-        let pair = (Arc::clone(topic), Arc::clone(identity));
+        let pair = (Arc::clone(filter), Arc::clone(identity));
         let kind = if is_present { ChangeKind::Joined } else { ChangeKind::Left };
         let has_signed_out = self.changed.get(&pair) == Some(&ChangeKind::SignedOut);
         match has_signed_out {
@@ -38,31 +40,12 @@ impl Announcer {
     }
 
     /// Notes that an identity has signed out and has no subscriptions.
-    pub(crate) fn note_signed_out(&mut self, topic: &Arc<str>, identity: &Arc<str>) {
-        let pair = (Arc::clone(topic), Arc::clone(identity));
+    pub(crate) fn note_signed_out(&mut self, filter: &Arc<str>, identity: &Arc<str>) {
+        let pair = (Arc::clone(filter), Arc::clone(identity));
         if self.told.contains(&pair) {
             self.changed.insert(pair, ChangeKind::SignedOut);
         } else {
             self.changed.remove(&pair);
-        }
-    }
-
-    /// Notes that nobody subscribes to a topic.
-    pub(crate) fn note_nobody(&mut self, topic: &Arc<str>) {
-        let first = (Arc::clone(topic), Arc::from(""));
-        let is_of_topic = |pair: &&PresentPair| pair.0 == *topic;
-        let changed = self.changed.range(first.clone()..).map(|(pair, _)| pair);
-        let joined: Vec<_> = changed
-            .take_while(is_of_topic)
-            .filter(|pair| !self.told.contains(*pair))
-            .cloned()
-            .collect();
-        joined.iter().for_each(|pair| _ = self.changed.remove(pair));
-        for pair in self.told.range(first..).take_while(is_of_topic) {
-            let kind = self.changed.entry(pair.clone()).or_insert(ChangeKind::Left);
-            if *kind == ChangeKind::Joined {
-                *kind = ChangeKind::Left;
-            }
         }
     }
 
@@ -77,7 +60,7 @@ impl Announcer {
         while bytes < max_bytes
             && let Some((pair, kind)) = self.changed.pop_first()
         {
-            bytes += pair.0.len() + pair.1.len();
+            bytes += change_len(&pair);
             match kind {
                 ChangeKind::Joined => _ = self.told.insert(pair.clone()),
                 ChangeKind::Left | ChangeKind::SignedOut => _ = self.told.remove(&pair),
@@ -95,7 +78,7 @@ impl Announcer {
             if bytes >= max_bytes {
                 break;
             }
-            bytes += pair.0.len() + pair.1.len();
+            bytes += change_len(pair);
             page.push(pair.clone());
         }
         page

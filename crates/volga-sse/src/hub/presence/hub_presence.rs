@@ -1,35 +1,52 @@
-//! Who subscribes to which topic, and when those who left are gone. Pure, with the time as an
-//! argument.
+//! The identities of all names and patterns, and when those that left are gone. Pure, with the time
+//! as an argument.
+//!
+//! An identity has one entry for each name and pattern that it reads, and none for the topics that
+//! a pattern matches. The presence of a topic is computed on demand: the identities that read its
+//! name, and those that read a pattern that matches it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::hub::clock::Moment;
+use crate::hub::patterns::tree::PatternTree;
 use crate::hub::presence::announcer::Announcer;
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
+use crate::hub::presence::filter_presence::{
+    AfterLeave, FilterPresence, MAX_LISTED, Origin, SignOutScope, Stay,
+};
 use crate::hub::presence::other_nodes::OtherNodes;
-use crate::hub::presence::topic_presence::{Origin, SignOutScope, TopicPresence};
-use crate::hub::presence::unfinished::{Departure, IDENTITIES_PER_STEP};
+use crate::hub::presence::overlaps::Overlaps;
+use crate::hub::presence::untold_changes::{FilterChangeKind, UntoldChanges};
+use crate::hub::presence::watched_topics::WatchedTopics;
+use crate::hub::topic::pattern::Pattern;
 
 /// How many identities one call reports as gone at most.
 const MAX_GONE: usize = 16;
 
-/// How many topics an identity that signs out leaves in one step.
+/// How many names and patterns an identity that signs out leaves in one step.
 const MAX_SIGNED_OUT: usize = 32;
 
-/// The topics that have identities or a presence watch.
+/// The identities of all names and patterns, and the topics that somebody watches.
 #[derive(Debug, Default)]
 pub(crate) struct HubPresence {
-    topics: HashMap<Arc<str>, TopicPresence>,
-    /// The identities that have left a topic and may still return, by when they are gone.
+    /// By name or pattern. A pattern has a wildcard, so it differs from every name.
+    filters: HashMap<Arc<str>, FilterPresence>,
+    /// The patterns among them.
+    patterns: PatternTree<Arc<str>>,
+    pub(super) watched: WatchedTopics,
+    pub(super) untold: UntoldChanges,
+    pub(crate) overlaps: Overlaps,
+    /// The identities that have left a name or pattern and may still return, by when they are gone.
     leaving: BTreeSet<(Moment, Arc<str>, Arc<str>)>,
-    /// Every identity with each topic in which it is present.
-    topics_of: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Every identity with each name and pattern in which it is present.
+    filters_of: BTreeSet<(Arc<str>, Arc<str>)>,
     /// How many sign-outs there were.
     sign_outs: u64,
-    /// The identities that sign out now. They leave their topics a few at a time. If one of
-    /// them joins or leaves a topic before that, its sign-out first takes effect there.
+    /// The identities that sign out now. They leave their names and patterns a few at a time. If
+    /// one of them joins or leaves a name or pattern before that, its sign-out first takes effect
+    /// there.
     signing_out: HashMap<Arc<str>, (u64, SignOutScope)>,
     /// Of a shared hub alone.
     nodes: Option<Box<NodePresence>>,
@@ -40,7 +57,7 @@ pub(crate) struct HubPresence {
 pub(crate) struct SignOut {
     identity: Arc<str>,
     number: u64,
-    /// The topic that the identity has left last.
+    /// The name or pattern that the identity has left last.
     last: Option<Arc<str>>,
 }
 
@@ -61,56 +78,66 @@ impl HubPresence {
         self.nodes.as_deref_mut()
     }
 
-    /// Counts a subscription of an identity in this hub.
-    pub(crate) fn join(&mut self, topic: &Arc<str>, identity: &Arc<str>, wakers: &mut WakerLists) {
-        self.join_from(topic, identity, Origin::Here, wakers);
+    /// Counts a subscription of an identity in this hub to a name or pattern.
+    pub(crate) fn join(&mut self, filter: &Arc<str>, identity: &Arc<str>, wakers: &mut WakerLists) {
+        self.join_from(filter, identity, Origin::Here, wakers);
         if let Some(nodes) = &mut self.nodes {
-            nodes.announcer.note(topic, identity, true);
+            nodes.announcer.note(filter, identity, true);
         }
     }
 
     /// Counts a subscription of an identity in this hub, or another node.
     pub(super) fn join_from(
         &mut self,
-        topic: &Arc<str>,
+        filter: &Arc<str>,
         identity: &Arc<str>,
         origin: Origin,
         wakers: &mut WakerLists,
     ) {
-        self.finish_sign_out_in(topic, identity, wakers);
-        let presence = self.topics.entry(Arc::clone(topic)).or_default();
+        self.finish_sign_out_in(filter, identity, wakers);
+        let presence = match self.filters.get_mut(filter) {
+            Some(presence) => presence,
+            None => {
+                if let Some(pattern) = Pattern::of(filter) {
+                    *self.patterns.entry(&pattern) = Some(Arc::clone(filter));
+                }
+                self.filters.entry(Arc::clone(filter)).or_default()
+            }
+        };
         let is_new = !presence.is_present(identity);
-        if let Some(gone_at) = presence.join(identity, origin, self.sign_outs, wakers) {
-            self.leaving.remove(&(gone_at, Arc::clone(topic), Arc::clone(identity)));
+        if let Some(gone_at) = presence.join(identity, origin, self.sign_outs) {
+            self.leaving.remove(&(gone_at, Arc::clone(filter), Arc::clone(identity)));
         }
         if is_new {
-            self.topics_of.insert((Arc::clone(identity), Arc::clone(topic)));
+            self.filters_of.insert((Arc::clone(identity), Arc::clone(filter)));
+            self.tell(filter, identity, FilterChangeKind::Came, wakers);
         }
     }
 
     /// Notes that another node still has subscriptions of an identity that has signed out.
-    pub(super) fn note_return(&mut self, topic: &Arc<str>, identity: &Arc<str>) {
-        if let Some(presence) = self.topics.get_mut(topic) {
+    pub(super) fn note_return(&mut self, filter: &Arc<str>, identity: &Arc<str>) {
+        if let Some(presence) = self.filters.get_mut(filter) {
             presence.note_return(identity);
         }
     }
 
     /// Forgets that an identity which has signed out may return.
-    pub(super) fn forget_grace(&mut self, topic: &Arc<str>, identity: &Arc<str>) {
-        if let Some(presence) = self.topics.get_mut(topic) {
+    pub(super) fn forget_grace(&mut self, filter: &Arc<str>, identity: &Arc<str>) {
+        if let Some(presence) = self.filters.get_mut(filter) {
             presence.forget_grace(identity);
         }
     }
 
-    /// Begins a sign-out. It takes effect in a topic once [`sign_out_step`](Self::sign_out_step)
-    /// comes to the topic, or once something else changes there for the identity. Subscriptions
-    /// that join from now on are not affected. `None` if the identity is present nowhere.
+    /// Begins a sign-out. It takes effect in a name or pattern once
+    /// [`sign_out_step`](Self::sign_out_step) comes to it, or once something else changes there for
+    /// the identity. Subscriptions that join from now on are not affected. `None` if the identity
+    /// is present nowhere.
     pub(crate) fn begin_sign_out(
         &mut self,
         identity: &Arc<str>,
         scope: SignOutScope,
     ) -> Option<SignOut> {
-        if self.page_of_topics(identity, None, 1).is_empty() {
+        if self.page_of_filters(identity, None, 1).is_empty() {
             return None;
         }
         self.sign_outs += 1;
@@ -119,20 +146,23 @@ impl HubPresence {
         let before = self.signing_out.get(identity).map(|(_, scope)| *scope);
         let scope = before.filter(|before| *before == SignOutScope::AllNodes).unwrap_or(scope);
         self.signing_out.insert(Arc::clone(identity), (number, scope));
+        // The caller ends all subscriptions of the identity.
+        self.overlaps.remove_all(identity);
         Some(SignOut { identity: Arc::clone(identity), number, last: None })
     }
 
-    /// Lets an identity that signs out leave a few topics. Returns true if there may be more.
+    /// Lets an identity that signs out leave a few names and patterns. Returns true if there may be
+    /// more.
     pub(crate) fn sign_out_step(
         &mut self,
         sign_out: &mut SignOut,
         wakers: &mut WakerLists,
     ) -> bool {
         let SignOut { identity, number, last } = sign_out;
-        let topics = self.page_of_topics(identity, last.as_ref(), MAX_SIGNED_OUT);
-        topics.iter().for_each(|topic| self.finish_sign_out_in(topic, identity, wakers));
-        if topics.len() == MAX_SIGNED_OUT {
-            *last = topics.last().cloned();
+        let filters = self.page_of_filters(identity, last.as_ref(), MAX_SIGNED_OUT);
+        filters.iter().for_each(|filter| self.finish_sign_out_in(filter, identity, wakers));
+        if filters.len() == MAX_SIGNED_OUT {
+            *last = filters.last().cloned();
             return true;
         }
         // A later sign-out of the identity finishes on its own.
@@ -142,8 +172,8 @@ impl HubPresence {
         false
     }
 
-    /// The next topics after this one in which an identity is present.
-    fn page_of_topics(
+    /// The next names and patterns after this one in which an identity is present.
+    fn page_of_filters(
         &self,
         identity: &Arc<str>,
         after: Option<&Arc<str>>,
@@ -153,14 +183,14 @@ impl HubPresence {
             None => Bound::Included((Arc::clone(identity), Arc::from(""))),
             Some(after) => Bound::Excluded((Arc::clone(identity), Arc::clone(after))),
         };
-        let page = self.topics_of.range((start, Bound::Unbounded)).take(max);
-        page.take_while(|(of, _)| of == identity).map(|(_, topic)| Arc::clone(topic)).collect()
+        let page = self.filters_of.range((start, Bound::Unbounded)).take(max);
+        page.take_while(|(of, _)| of == identity).map(|(_, filter)| Arc::clone(filter)).collect()
     }
 
-    /// Lets an identity leave a topic if it signs out.
+    /// Lets an identity leave a name or pattern if it signs out.
     fn finish_sign_out_in(
         &mut self,
-        topic: &Arc<str>,
+        filter: &Arc<str>,
         identity: &Arc<str>,
         wakers: &mut WakerLists,
     ) {
@@ -168,120 +198,87 @@ impl HubPresence {
             return;
         }
         let Some((number, scope)) = self.signing_out.get(identity).copied() else { return };
-        let Some(presence) = self.topics.get_mut(topic) else { return };
+        let Some(presence) = self.filters.get_mut(filter) else { return };
         if !presence.needs_sign_out(identity, number) {
             return;
         }
-        if let Some(gone_at) = presence.sign_out(identity, number, scope, wakers) {
-            self.leaving.remove(&(gone_at, Arc::clone(topic), Arc::clone(identity)));
+        if let Some(gone_at) = presence.sign_out(identity, number, scope) {
+            self.leaving.remove(&(gone_at, Arc::clone(filter), Arc::clone(identity)));
         }
         if let Some(nodes) = &mut self.nodes {
-            nodes.announcer.note_signed_out(topic, identity);
+            nodes.announcer.note_signed_out(filter, identity);
         }
-        self.remove_if_gone(topic, identity);
+        self.remove_if_gone(filter, identity, wakers);
     }
 
-    /// Forgets that an identity is present in a topic, if it is gone.
-    fn remove_if_gone(&mut self, topic: &Arc<str>, identity: &Arc<str>) {
-        if !self.topics.get(topic).is_some_and(|presence| presence.is_present(identity)) {
-            self.topics_of.remove(&(Arc::clone(identity), Arc::clone(topic)));
+    /// Forgets that an identity is present in a name or pattern, if it is gone.
+    fn remove_if_gone(&mut self, filter: &Arc<str>, identity: &Arc<str>, wakers: &mut WakerLists) {
+        let Some(presence) = self.filters.get(filter) else { return };
+        if presence.is_present(identity) {
+            return;
         }
-        self.remove_unused(topic);
+        if presence.is_empty() {
+            self.filters.remove(filter);
+            if let Some(pattern) = Pattern::of(filter) {
+                self.patterns.remove(&pattern);
+            }
+        }
+        self.filters_of.remove(&(Arc::clone(identity), Arc::clone(filter)));
+        self.tell(filter, identity, FilterChangeKind::Gone, wakers);
     }
 
     /// Reverses [`join`](Self::join). The identity is gone at once, or at a later moment unless it
     /// returns.
     pub(crate) fn leave(
         &mut self,
-        topic: &Arc<str>,
+        filter: &Arc<str>,
         identity: &Arc<str>,
         gone_at: Option<Moment>,
         wakers: &mut WakerLists,
     ) {
-        self.leave_from(topic, identity, Origin::Here, gone_at, wakers);
-        if self.nodes.is_some() {
-            self.note_left_here(topic, identity);
-        }
-    }
-
-    fn note_left_here(&mut self, topic: &Arc<str>, identity: &Arc<str>) {
-        let presence = self.topics.get(topic);
-        let is_here = presence.is_some_and(|topic| topic.subscriptions_here(identity) > 0);
+        self.leave_from(filter, identity, Origin::Here, gone_at, wakers);
         if let Some(nodes) = &mut self.nodes {
-            nodes.announcer.note(topic, identity, is_here);
+            let stay = self.filters.get(filter).and_then(|presence| presence.stay(identity));
+            let is_here = stay.is_some_and(|stay| stay.subscriptions > 0);
+            nodes.announcer.note(filter, identity, is_here);
         }
     }
 
     /// Reverses [`join_from`](Self::join_from).
     pub(super) fn leave_from(
         &mut self,
-        topic: &Arc<str>,
+        filter: &Arc<str>,
         identity: &Arc<str>,
         origin: Origin,
         gone_at: Option<Moment>,
         wakers: &mut WakerLists,
     ) {
-        self.finish_sign_out_in(topic, identity, wakers);
-        let Some(presence) = self.topics.get_mut(topic) else { return };
-        let gone_at = presence.leave(identity, origin, gone_at, wakers);
-        self.note_left(topic, identity, gone_at);
-    }
-
-    /// Notes that a topic was removed. Its identities leave by [`leave_step`](Self::leave_step).
-    pub(crate) fn note_removed(&mut self, topic: &Arc<str>) {
-        if let Some(nodes) = &mut self.nodes
-            && self.topics.contains_key(topic)
-        {
-            nodes.announcer.note_nobody(topic);
-        }
-    }
-
-    /// Reverses every [`join`](Self::join) for a topic that was removed, for a few identities.
-    /// Returns true if there may be more.
-    pub(crate) fn leave_step(
-        &mut self,
-        departure: &mut Departure,
-        wakers: &mut WakerLists,
-    ) -> bool {
-        let Departure { topic, gone_at, last } = departure;
-        let Some(presence) = self.topics.get_mut(topic) else { return false };
-        let page = presence.leave_page(last.as_ref(), IDENTITIES_PER_STEP, *gone_at, wakers);
-        for (gone_at, identity) in &page {
-            self.note_left(topic, identity, *gone_at);
-        }
-        self.remove_unused(topic);
-        let has_more = page.len() == IDENTITIES_PER_STEP;
-        *last = page.into_iter().next_back().map(|(_, identity)| identity);
-        has_more
-    }
-
-    /// Notes that an identity has left a topic, and may still return if it is gone later.
-    fn note_left(&mut self, topic: &Arc<str>, identity: &Arc<str>, gone_at: Option<Moment>) {
-        match gone_at {
-            Some(gone_at) => {
-                self.leaving.insert((gone_at, Arc::clone(topic), Arc::clone(identity)));
+        self.finish_sign_out_in(filter, identity, wakers);
+        let Some(presence) = self.filters.get_mut(filter) else { return };
+        match presence.leave(identity, origin, gone_at) {
+            AfterLeave::Unchanged => {}
+            AfterLeave::Leaving(gone_at) => {
+                self.leaving.insert((gone_at, Arc::clone(filter), Arc::clone(identity)));
+                self.tell(filter, identity, FilterChangeKind::Leaving, wakers);
             }
-            None => self.remove_if_gone(topic, identity),
+            AfterLeave::Gone => self.remove_if_gone(filter, identity, wakers),
         }
     }
 
-    fn remove_unused(&mut self, topic: &str) {
-        if self.topics.get(topic).is_some_and(TopicPresence::is_unused) {
-            self.topics.remove(topic);
-        }
-    }
-
-    /// Reports identities that have left any topic and did not return in time. Returns true if
-    /// there may be more.
+    /// Reports identities that have left any name or pattern and did not return in time. Returns
+    /// true if there may be more, or if the watches of some topics are still to be told.
     pub(crate) fn sweep(&mut self, now: Moment, wakers: &mut WakerLists) -> bool {
+        if self.has_untold() && self.tell_step(wakers) {
+            return true;
+        }
         let has_departing = self.nodes.is_some() && self.step_of_nodes(now, wakers);
         for _ in 0..MAX_GONE {
             let is_due = |(gone_at, ..): &&(Moment, _, _)| *gone_at <= now;
-            let Some((gone_at, topic, identity)) = self.leaving.first().filter(is_due).cloned()
+            let Some((gone_at, filter, identity)) = self.leaving.first().filter(is_due).cloned()
             else {
-                return has_departing;
+                return has_departing || self.has_untold();
             };
-            self.gone(gone_at, &topic, &identity, wakers);
+            self.gone(gone_at, &filter, &identity, wakers);
         }
         true
     }
@@ -290,62 +287,128 @@ impl HubPresence {
     /// there are more than one call reports.
     pub(crate) fn sweep_topic(
         &mut self,
-        topic: &Arc<str>,
+        topic: &str,
         now: Moment,
         wakers: &mut WakerLists,
     ) -> Option<Moment> {
         for _ in 0..MAX_GONE {
-            let (gone_at, identity) = self.next_gone(topic)?;
+            let (gone_at, filter, identity) = self.next_gone(topic)?;
             if gone_at > now {
                 return Some(gone_at);
             }
-            self.gone(gone_at, topic, &identity, wakers);
+            self.gone(gone_at, &filter, &identity, wakers);
         }
-        self.next_gone(topic).map(|(gone_at, _)| gone_at)
+        self.next_gone(topic).map(|(gone_at, ..)| gone_at)
     }
 
-    fn next_gone(&self, topic: &str) -> Option<(Moment, Arc<str>)> {
-        self.topics.get(topic)?.next_gone()
+    /// The identity that leaves a name or pattern next of those that match a topic.
+    fn next_gone(&self, topic: &str) -> Option<(Moment, Arc<str>, Arc<str>)> {
+        let mut next: Option<(Moment, &Arc<str>, &Arc<str>)> = None;
+        self.visit_matching(topic, &mut |filter, presence| {
+            if let Some((gone_at, identity)) = presence.next_gone()
+                && next.is_none_or(|(first, ..)| *gone_at < first)
+            {
+                next = Some((*gone_at, filter, identity));
+            }
+        });
+        next.map(|(gone_at, filter, identity)| (gone_at, Arc::clone(filter), Arc::clone(identity)))
     }
 
     fn gone(
         &mut self,
         gone_at: Moment,
-        topic: &Arc<str>,
+        filter: &Arc<str>,
         identity: &Arc<str>,
         wakers: &mut WakerLists,
     ) {
-        self.leaving.remove(&(gone_at, Arc::clone(topic), Arc::clone(identity)));
-        if let Some(presence) = self.topics.get_mut(topic) {
-            presence.gone(gone_at, identity, wakers);
+        self.leaving.remove(&(gone_at, Arc::clone(filter), Arc::clone(identity)));
+        if let Some(presence) = self.filters.get_mut(filter)
+            && presence.gone(gone_at, identity)
+        {
+            self.remove_if_gone(filter, identity, wakers);
         }
-        self.remove_if_gone(topic, identity);
     }
 
-    /// The next identities that are present in a topic after this one.
+    /// Visits the identities of a topic's name, and those of each pattern that matches it.
+    pub(super) fn visit_matching<'a>(
+        &'a self,
+        topic: &str,
+        visit: &mut impl FnMut(&'a Arc<str>, &'a FilterPresence),
+    ) {
+        if let Some((name, presence)) = self.filters.get_key_value(topic) {
+            visit(name, presence);
+        }
+        self.patterns.find(topic, &mut |pattern| {
+            if let Some(presence) = self.filters.get(pattern) {
+                visit(pattern, presence);
+            }
+        });
+    }
+
+    /// The next identities that are present in a topic after this one, in order, each with the
+    /// number of its subscriptions. At most [`MAX_LISTED`].
     pub(crate) fn page(&self, topic: &str, after: Option<&Arc<str>>) -> Vec<(Arc<str>, usize)> {
-        self.topics.get(topic).map_or_else(Vec::new, |presence| presence.page(after))
+        let mut matching = Vec::new();
+        self.visit_matching(topic, &mut |_, presence| matching.push(presence));
+        if let [only] = matching[..] {
+            let count = |(identity, stay)| {
+                (Arc::clone(identity), self.count(topic, identity, [stay].into_iter()))
+            };
+            return only.page(after).map(count).collect();
+        }
+        let pages = matching.iter().flat_map(|presence| presence.page(after));
+        let identities: BTreeSet<_> = pages.map(|(identity, _)| identity).collect();
+        let count = |identity: &Arc<str>| {
+            let stays = matching.iter().filter_map(|presence| presence.stay(identity));
+            (Arc::clone(identity), self.count(topic, identity, stays))
+        };
+        identities.into_iter().take(MAX_LISTED).map(count).collect()
     }
 
-    /// The number of subscriptions of an identity in a topic. `None` if it is not present.
+    /// The number of subscriptions of an identity in a topic. `None` if the identity is not
+    /// present.
     pub(crate) fn subscriptions_of(&self, topic: &str, identity: &str) -> Option<usize> {
-        self.topics.get(topic)?.subscriptions_of(identity)
+        let mut stays = Vec::new();
+        self.visit_matching(topic, &mut |_, presence| stays.extend(presence.stay(identity)));
+        (!stays.is_empty()).then(|| self.count(topic, identity, stays.into_iter()))
+    }
+
+    /// The number of subscriptions of an identity in a topic, from its entries in the topic's name
+    /// and in the patterns that match it. Those of another node count as one.
+    fn count<'a>(
+        &self,
+        topic: &str,
+        identity: &str,
+        stays: impl Iterator<Item = &'a Stay>,
+    ) -> usize {
+        let (mut here, mut nodes) = (0_usize, Vec::new());
+        for stay in stays {
+            here += stay.subscriptions;
+            nodes.extend_from_slice(&stay.nodes);
+        }
+        nodes.sort_unstable();
+        nodes.dedup();
+        here.saturating_sub(self.overlaps.excess(topic, identity)) + nodes.len()
     }
 
     pub(crate) fn watch(&mut self, topic: &Arc<str>, is_closed: bool) -> SharedLog {
-        self.topics.entry(Arc::clone(topic)).or_default().watch(is_closed)
+        self.watched.watch(topic, is_closed)
     }
 
     pub(crate) fn unwatch(&mut self, topic: &str) {
-        if let Some(presence) = self.topics.get_mut(topic) {
-            presence.unwatch();
-        }
-        self.remove_unused(topic);
+        self.watched.unwatch(topic);
     }
 
     /// Lets all watches end.
     pub(crate) fn close(&self, wakers: &mut WakerLists) {
-        self.topics.values().for_each(|presence| presence.log().close(wakers));
+        self.watched.close(wakers);
+    }
+
+    /// How many entries are held for identities.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn entries(&self) -> usize {
+        let present: usize = self.filters.values().map(FilterPresence::len).sum();
+        present + self.filters_of.len() + self.leaving.len() + self.overlaps.len()
     }
 }
 
@@ -356,7 +419,7 @@ mod tests {
 
     use super::*;
     use crate::hub::presence::change_log::LogCursor;
-    use crate::hub::presence::topic_presence::MAX_LISTED;
+    use crate::hub::presence::filter_presence::MAX_LISTED;
 
     const TOPICS: usize = 3;
 
@@ -392,7 +455,7 @@ mod tests {
         }
         assert!(!topics.iter().any(|topic| is_present(&presence, topic)));
         assert!(presence.signing_out.is_empty());
-        assert_eq!((presence.topics.len(), presence.topics_of.len()), (1, identities.len() - 1));
+        assert_eq!((presence.filters.len(), presence.filters_of.len()), (1, identities.len() - 1));
         assert!(presence.begin_sign_out(&identities[0], SignOutScope::ThisNode).is_none());
         drop(watches);
     }

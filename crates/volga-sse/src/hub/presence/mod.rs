@@ -6,20 +6,23 @@
 //! | `change_log` | the last changes of one topic, which all of its watches read |
 //! | `announcement`, `announcer` (pure) | what a node of a shared hub tells the others |
 //! | `other_nodes`, `sharing` (pure) | what a node has been told by the others |
-//! | `topic_presence` (pure) | the identities of one topic |
-//! | `hub_presence` (pure) | the identities of all topics, and when those that left are gone |
-//! | `pattern_identities` (pure) | the subscriptions that are present by their patterns |
-//! | `unfinished` (pure) | topics that came or went, until all identities have joined or left them |
+//! | `filter_presence` (pure) | the identities that read one name or pattern |
+//! | `hub_presence` (pure) | the identities of all names and patterns, and when those that left are gone |
+//! | `overlaps` (pure) | the subscriptions that may read one topic in several ways |
+//! | `watched_topics` (pure) | the topics that somebody watches |
+//! | `untold_changes`, `telling` (pure) | tells the watches of changes, a few topics at a time |
 //! | `watch` | the stream of changes that an application holds |
 
 pub(crate) mod announcement;
 pub(crate) mod announcer;
 pub(crate) mod change_log;
 pub(crate) mod event;
+pub(crate) mod filter_presence;
 pub(crate) mod hub_presence;
 pub(crate) mod other_nodes;
-pub(crate) mod pattern_identities;
+pub(crate) mod overlaps;
 pub(crate) mod sharing;
-pub(crate) mod topic_presence;
-pub(crate) mod unfinished;
+pub(crate) mod telling;
+pub(crate) mod untold_changes;
 pub(crate) mod watch;
+pub(crate) mod watched_topics;

@@ -44,6 +44,7 @@ pub(super) struct OtherNode {
 /// Pairs that are not present on a node any more.
 #[derive(Debug)]
 pub(super) struct Departure {
+    pub(super) node: u64,
     pub(super) pairs: IntoIter<PresentPair>,
     pub(super) gone_at: Option<Moment>,
 }
@@ -62,7 +63,7 @@ impl OtherNodes {
         let gone_at = node.last_at.after(grace);
         let gone_at = (gone_at > now).then_some(gone_at);
         for pairs in [node.present, node.unconfirmed] {
-            self.departing.push_back(Departure { pairs: pairs.into_iter(), gone_at });
+            self.departing.push_back(Departure { node: id, pairs: pairs.into_iter(), gone_at });
         }
     }
 }

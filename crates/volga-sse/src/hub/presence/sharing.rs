@@ -6,9 +6,9 @@ use crate::hub::presence::announcement::{
     Announcement, ChangeKind, ListPart, PresenceChange, PresentPair,
 };
 use crate::hub::presence::change_log::WakerLists;
+use crate::hub::presence::filter_presence::Origin;
 use crate::hub::presence::hub_presence::HubPresence;
 use crate::hub::presence::other_nodes::{Departure, MAX_OTHER_NODES, OtherNode};
-use crate::hub::presence::topic_presence::Origin;
 
 /// How many pairs of a node that is gone depart in one step.
 const MAX_DEPARTING: usize = 64;
@@ -111,7 +111,7 @@ impl HubPresence {
         node.is_complete = true;
         node.list = None;
         let pairs = std::mem::take(&mut node.unconfirmed).into_iter();
-        nodes.others.departing.push_back(Departure { pairs, gone_at });
+        nodes.others.departing.push_back(Departure { node: id, pairs, gone_at });
     }
 
     fn join_elsewhere(&mut self, id: u64, pair: PresentPair, max: usize, wakers: &mut WakerLists) {
@@ -132,8 +132,8 @@ impl HubPresence {
         }
         others.held += 1;
         node.present.insert(pair.clone());
-        let (topic, identity) = pair;
-        self.join_from(&topic, &identity, Origin::OtherNode, wakers);
+        let (filter, identity) = pair;
+        self.join_from(&filter, &identity, Origin::OtherNode(id), wakers);
     }
 
     fn leave_elsewhere(
@@ -147,7 +147,7 @@ impl HubPresence {
         let Some(node) = nodes.others.nodes.get_mut(&id) else { return };
         if node.present.remove(pair) || node.unconfirmed.remove(pair) {
             nodes.others.held -= 1;
-            self.leave_from(&pair.0, &pair.1, Origin::OtherNode, gone_at, wakers);
+            self.leave_from(&pair.0, &pair.1, Origin::OtherNode(id), gone_at, wakers);
         }
     }
 
@@ -158,12 +158,13 @@ impl HubPresence {
             let others = &mut nodes.others;
             let Some(departure) = others.departing.front_mut() else { return false };
             let gone_at = departure.gone_at.filter(|gone_at| *gone_at > now);
-            let Some((topic, identity)) = departure.pairs.next() else {
+            let node = departure.node;
+            let Some((filter, identity)) = departure.pairs.next() else {
                 others.departing.pop_front();
                 continue;
             };
             others.held -= 1;
-            self.leave_from(&topic, &identity, Origin::OtherNode, gone_at, wakers);
+            self.leave_from(&filter, &identity, Origin::OtherNode(node), gone_at, wakers);
         }
         true
     }

@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep};
 use crate::hub::clock::Moment;
 use crate::hub::presence::change_log::{LogCursor, PresenceNews, SharedLog};
 use crate::hub::presence::event::PresenceEvent;
-use crate::hub::presence::topic_presence::PresentIdentities;
+use crate::hub::presence::filter_presence::PresentIdentities;
 use crate::hub::state::hub_state::HubState;
 
 /// A stream of identities that subscribe to a topic and leave it, from
@@ -50,9 +50,12 @@ impl PresenceWatch {
 
     /// Lists the present identities, and moves behind the changes that the list has. The cursor was
     /// at the end of the log before.
+    ///
+    /// At the end, the log must have every change of which the list may know. So this waits until
+    /// all changes have been told.
     fn list(&mut self) -> PresentIdentities {
         let mut present = self.hub.list_present(&self.topic);
-        let locked = self.hub.lock();
+        let locked = self.hub.lock_when_told();
         // The changes that came during the listing. If they are too many, the next event is a list
         // again.
         for change in self.log.take_changes(&mut self.cursor).unwrap_or_default() {

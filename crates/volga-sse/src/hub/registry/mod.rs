@@ -113,11 +113,6 @@ impl Registry {
         self.topics.get(name)
     }
 
-    /// The ID of the next topic that is created.
-    pub(crate) fn next_id(&self) -> u64 {
-        self.next_id
-    }
-
     /// Returns the first topics after a name, or all from the first on, whose names begin with this
     /// text. They are sorted by name.
     pub(crate) fn page(&self, prefix: &str, after: Option<&str>, max: usize) -> Vec<Arc<Topic>> {

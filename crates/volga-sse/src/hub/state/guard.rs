@@ -10,31 +10,24 @@ use crate::hub::sync::MutexGuard;
 ///
 /// Dropping the guard first releases the lock. Then it wakes the tasks that must learn what was
 /// done under the lock, and clears the topics that were removed. Both wait until then because
-/// wakers are foreign code, and because freeing a long log takes time. At last it takes the lock
-/// again and again until all identities have joined the topics that came, and left those that went.
+/// wakers are foreign code, and because freeing a long log takes time. If the holder of the guard
+/// has changed who is present, the guard at last takes the lock again and again, until the watches
+/// of all topics have been told.
 pub(crate) struct StateGuard<'a> {
     hub: &'a HubState,
     guard: Option<MutexGuard<'a, LockedState>>,
-    /// Whether this guard is for one of those steps.
-    is_step: bool,
 }
 
 impl<'a> StateGuard<'a> {
     pub(crate) fn new(hub: &'a HubState, guard: MutexGuard<'a, LockedState>) -> Self {
-        Self { hub, guard: Some(guard), is_step: false }
+        Self { hub, guard: Some(guard) }
     }
 }
 
-/// Lets all identities join and leave the topics that came or went, a few at a time.
+/// Tells the watches of all topics of the changes that they do not know yet, a few at a time.
 #[cold]
-fn finish_presence(hub: &HubState) {
-    let mut has_more = true;
-    while has_more {
-        let mut locked = hub.lock_for_step();
-        locked.is_step = true;
-        locked.presence_step();
-        has_more = locked.has_presence_steps();
-    }
+fn finish_telling(hub: &HubState) {
+    while hub.lock_for_step().tell_step() {}
 }
 
 impl Deref for StateGuard<'_> {
@@ -57,13 +50,12 @@ impl Drop for StateGuard<'_> {
         if !locked.has_deferred() {
             return;
         }
-        let (wakers, removed) = locked.take_deferred();
-        let has_presence_steps = locked.has_presence_steps() && !self.is_step;
+        let (wakers, removed, must_tell) = locked.take_deferred();
         drop(locked);
         wakers.wake();
         removed.iter().for_each(|topic| topic.clear());
-        if has_presence_steps {
-            finish_presence(self.hub);
+        if must_tell {
+            finish_telling(self.hub);
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::hub::clock::{HubClock, Moment};
 use crate::hub::error::PublishError;
 use crate::hub::patterns::Patterns;
 use crate::hub::patterns::pattern_set::PatternSet;
+use crate::hub::presence::filter_presence::{MAX_LISTED, PresentIdentities, SignOutScope};
 use crate::hub::presence::hub_presence::SignOut;
-use crate::hub::presence::topic_presence::{MAX_LISTED, PresentIdentities, SignOutScope};
 use crate::hub::relay::epochs::Place;
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::settings::HubSettings;
@@ -116,6 +116,17 @@ impl HubState {
             std::thread::yield_now();
         }
         self.lock()
+    }
+
+    /// Takes the lock at a moment at which all watches know of all changes of presence.
+    pub(crate) fn lock_when_told(&self) -> StateGuard<'_> {
+        loop {
+            let mut locked = self.lock_for_step();
+            if !locked.presence.has_untold() {
+                return locked;
+            }
+            locked.tell_step();
+        }
     }
 
     pub(crate) fn horizon(&self) -> u64 {
@@ -249,7 +260,7 @@ impl HubState {
     /// Ends all subscriptions, each after it has delivered what was published before.
     pub(crate) fn close(&self) {
         let topics: Vec<_> = {
-            let mut locked = self.lock();
+            let mut locked = self.lock_when_told();
             locked.is_closed = true;
             locked.close_presence();
             locked.registry.topics().map(Arc::clone).collect()
@@ -289,9 +300,11 @@ impl HubState {
     /// Returns the identities that are present in a topic, each with the number of its
     /// subscriptions.
     pub(crate) fn present(&self, topic: &str) -> PresentIdentities {
-        let topic = Arc::from(topic);
-        self.sweep_presence(&topic);
-        self.list_present(&topic)
+        if check_name(topic, self.settings.max_topic_name).is_err() {
+            return PresentIdentities::new();
+        }
+        self.sweep_presence(topic);
+        self.list_present(topic)
     }
 
     /// Lists the identities that are present in a topic, a few at a time. The lock is released in
@@ -391,7 +404,7 @@ impl HubState {
             return Err(PublishError::Closed);
         }
         self.sweep_step(locked, now);
-        locked.topic_to_publish(topic, key, &self.settings, now)
+        locked.topic_to_publish(topic, key, &self.settings)
     }
 
     /// Appends the message with the last number that was assigned. Returns the patterns whose

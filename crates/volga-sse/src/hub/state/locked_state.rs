@@ -1,5 +1,4 @@
-//! What the hub's lock guards: the last number, the registry of topics, subscriptions with
-//! patterns, and who is present.
+//! What the hub's lock guards: the last number, the registry of topics, and who is present.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,10 +6,8 @@ use std::sync::Arc;
 use crate::hub::clock::Moment;
 use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
+use crate::hub::presence::filter_presence::SignOutScope;
 use crate::hub::presence::hub_presence::{HubPresence, SignOut};
-use crate::hub::presence::pattern_identities::PatternIdentities;
-use crate::hub::presence::topic_presence::SignOutScope;
-use crate::hub::presence::unfinished::{Arrival, Departure, IDENTITIES_PER_STEP, UnfinishedTopics};
 use crate::hub::registry::{HubFull, Registry, TopicReaders};
 use crate::hub::relay::retry_keys::RetryKeys;
 use crate::hub::settings::HubSettings;
@@ -35,10 +32,11 @@ pub(crate) struct LockedState {
     /// True once a subscription has several topics or a pattern. It needs to know the topics of the
     /// last messages.
     pub(crate) remembers_messages: bool,
-    pub(crate) present_by_pattern: PatternIdentities,
     identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
     pub(crate) presence: HubPresence,
-    pub(crate) unfinished: UnfinishedTopics,
+    /// The holder of the lock has made changes of which not all watches know. It tells them once
+    /// the lock is released.
+    must_tell: bool,
     /// The wakers to wake once the lock is released.
     wakers: WakerLists,
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
@@ -62,7 +60,6 @@ impl LockedState {
         name: &str,
         key: KeyChange<'_>,
         settings: &HubSettings,
-        now: Moment,
     ) -> Result<Arc<Topic>, PublishError> {
         let is_strict = settings.creation == TopicCreation::Explicit;
         match self.registry.find(name) {
@@ -75,9 +72,8 @@ impl LockedState {
         }
         check_first_key(key, settings.max_keys(name))?;
         let max = settings.max_topics;
-        self.make_room(1, [].iter(), settings, now)
-            .map_err(|_| PublishError::TooManyTopics { max })?;
-        Ok(self.create(name, settings))
+        self.make_room(1, [].iter(), settings).map_err(|_| PublishError::TooManyTopics { max })?;
+        Ok(self.registry.add(name, settings))
     }
 
     /// Checks what [`topic_to_publish`](Self::topic_to_publish) checks, apart from the number of
@@ -104,9 +100,8 @@ impl LockedState {
         &mut self,
         name: &str,
         settings: &HubSettings,
-        now: Moment,
     ) -> Result<Arc<Topic>, PublishError> {
-        self.topic_to_publish(name, KeyChange::None, settings, now)
+        self.topic_to_publish(name, KeyChange::None, settings)
     }
 
     /// Returns the topics that a subscription names, and creates those that are missing. If this
@@ -115,7 +110,6 @@ impl LockedState {
         &mut self,
         names: impl Iterator<Item = &'a str> + Clone,
         settings: &HubSettings,
-        now: Moment,
     ) -> Result<Vec<Arc<Topic>>, SubscribeError> {
         let is_there = |locked: &Self, name| match locked.registry.find(name) {
             Some(topic) if settings.creation == TopicCreation::Explicit => {
@@ -133,9 +127,10 @@ impl LockedState {
         let count = missing.count();
         let wanted: Vec<_> = names.clone().filter_map(|name| self.topic(name)).collect();
         let max = settings.max_topics;
-        self.make_room(count, wanted.iter(), settings, now)
+        self.make_room(count, wanted.iter(), settings)
             .map_err(|_| SubscribeError::TooManyTopics { max })?;
-        let mut topic_of = |name| self.topic(name).unwrap_or_else(|| self.create(name, settings));
+        let mut topic_of =
+            |name| self.topic(name).unwrap_or_else(|| self.registry.add(name, settings));
         Ok(names.map(&mut topic_of).collect())
     }
 
@@ -154,9 +149,9 @@ impl LockedState {
             Some(topic) => topic,
             None => {
                 let max = settings.max_topics;
-                self.make_room(1, [].iter(), settings, now)
+                self.make_room(1, [].iter(), settings)
                     .map_err(|_| CreateTopicError::TooManyTopics { max })?;
-                self.create(name, settings)
+                self.registry.add(name, settings)
             }
         };
         self.registry.set_explicit(&topic, true);
@@ -173,7 +168,7 @@ impl LockedState {
             self.registry.remove(topic, settings);
         }
         self.registry.reclassify(topic, settings, now);
-        self.clean_up_removed(settings, now);
+        self.clean_up_removed();
     }
 
     /// Notes that a message was appended to a topic.
@@ -191,7 +186,7 @@ impl LockedState {
     /// by name.
     pub(crate) fn note_left(&mut self, topics: &[Arc<Topic>], settings: &HubSettings, now: Moment) {
         topics.iter().for_each(|topic| self.registry.note_left(topic, settings, now));
-        self.clean_up_removed(settings, now);
+        self.clean_up_removed();
     }
 
     /// Notes that a pattern has become a reader of these topics.
@@ -202,59 +197,15 @@ impl LockedState {
         now: Moment,
     ) {
         topics.iter().for_each(|topic| self.registry.reclassify(topic, settings, now));
-        self.clean_up_removed(settings, now);
+        self.clean_up_removed();
     }
 
     /// Drops what has expired, for a bounded number of topics in one call. Returns true if there
     /// may be more.
     pub(crate) fn sweep(&mut self, settings: &HubSettings, now: Moment) -> bool {
         let has_more = self.registry.sweep(settings, now);
-        self.clean_up_removed(settings, now);
+        self.clean_up_removed();
         self.presence.sweep(now, &mut self.wakers) || has_more
-    }
-
-    /// Creates a topic that does not exist.
-    fn create(&mut self, name: &str, settings: &HubSettings) -> Arc<Topic> {
-        // An earlier topic of this name may have been removed a moment ago.
-        while self.unfinished.departures.iter().any(|departure| &*departure.topic == name) {
-            self.leave_step();
-        }
-        let topic = self.registry.add(name, settings);
-        self.unfinished.arrivals.push_back(Arrival { topic: Arc::clone(&topic), last: None });
-        self.join_step();
-        topic
-    }
-
-    /// Lets a few identities join a topic that came, or leave one that went.
-    pub(crate) fn presence_step(&mut self) {
-        self.leave_step();
-        self.join_step();
-    }
-
-    /// Whether more [steps](Self::presence_step) are necessary.
-    pub(crate) fn has_presence_steps(&self) -> bool {
-        !self.unfinished.is_empty()
-    }
-
-    fn join_step(&mut self) {
-        let Some(Arrival { topic, last }) = self.unfinished.arrivals.front_mut() else { return };
-        let page = self.present_by_pattern.page(&topic.name, *last, IDENTITIES_PER_STEP);
-        for (_, present) in &page {
-            if present.next_id <= topic.id && !present.subscriber.has_signed_out() {
-                self.presence.join(&topic.name, &present.identity, &mut self.wakers);
-            }
-        }
-        *last = page.last().map(|(handle, _)| *handle);
-        if page.len() < IDENTITIES_PER_STEP {
-            self.unfinished.arrivals.pop_front();
-        }
-    }
-
-    fn leave_step(&mut self) {
-        let Some(departure) = self.unfinished.departures.front_mut() else { return };
-        if !self.presence.leave_step(departure, &mut self.wakers) {
-            self.unfinished.departures.pop_front();
-        }
     }
 
     fn make_room<'a>(
@@ -262,27 +213,16 @@ impl LockedState {
         count: usize,
         wanted: impl Iterator<Item = &'a Arc<Topic>> + Clone,
         settings: &HubSettings,
-        now: Moment,
     ) -> Result<(), HubFull> {
         let result = self.registry.make_room(count, wanted, settings);
-        self.clean_up_removed(settings, now);
+        self.clean_up_removed();
         result
     }
 
-    /// Ends all presence in topics that were removed, because nobody can be present there, not even
-    /// by a pattern.
-    fn clean_up_removed(&mut self, settings: &HubSettings, now: Moment) {
-        if !self.registry.has_newly_removed() {
-            return;
-        }
-        let gone_at = settings.gone_at(now);
-        for topic in self.registry.take_newly_removed() {
-            self.unfinished.arrivals.retain(|arrival| arrival.topic.id != topic.id);
-            self.presence.note_removed(&topic.name);
-            let departure = Departure { topic: Arc::clone(&topic.name), gone_at, last: None };
-            self.unfinished.departures.push_back(departure);
-            self.leave_step();
-            self.removed.push(topic);
+    /// Lets the topics that were removed be cleared.
+    fn clean_up_removed(&mut self) {
+        if self.registry.has_newly_removed() {
+            self.removed.extend(self.registry.take_newly_removed());
         }
     }
 
@@ -309,43 +249,51 @@ impl LockedState {
         }
     }
 
-    /// Counts a subscription of an identity as present in these topics, unless the identity was
-    /// closed meanwhile.
-    pub(crate) fn add_presence<'a>(
+    /// Counts a subscription of an identity as present in these names and patterns.
+    pub(crate) fn add_presence(
         &mut self,
         identity: &Arc<str>,
-        subscriber: &Subscriber,
-        topics: impl Iterator<Item = &'a Arc<Topic>>,
+        filters: impl Iterator<Item = Arc<str>>,
     ) {
-        if subscriber.has_signed_out() {
-            return;
+        for filter in filters {
+            self.presence.join(&filter, identity, &mut self.wakers);
         }
-        for topic in topics {
-            self.presence.join(&topic.name, identity, &mut self.wakers);
-        }
+        self.note_untold();
     }
 
-    /// Reverses [`add_presence`](Self::add_presence). For removed topics this was done when they
-    /// were removed. For a closed identity, its sign-out does it.
-    pub(crate) fn remove_presence<'a>(
+    /// Reverses [`add_presence`](Self::add_presence). For a closed identity, its sign-out does it.
+    pub(crate) fn remove_presence(
         &mut self,
         identity: &Arc<str>,
         subscriber: &Subscriber,
-        topics: impl Iterator<Item = &'a Arc<Topic>>,
+        filters: impl Iterator<Item = Arc<str>>,
         gone_at: Option<Moment>,
     ) {
         if subscriber.has_signed_out() {
             return;
         }
-        for topic in topics.filter(|topic| !topic.is_removed()) {
-            self.presence.leave(&topic.name, identity, gone_at, &mut self.wakers);
+        for filter in filters {
+            self.presence.leave(&filter, identity, gone_at, &mut self.wakers);
         }
+        self.note_untold();
+    }
+
+    /// Lets the holder of the lock tell the watches what they do not know yet.
+    fn note_untold(&mut self) {
+        self.must_tell |= self.presence.has_untold();
+    }
+
+    /// Tells the watches of a few topics of changes. Returns true if there is more to tell.
+    pub(crate) fn tell_step(&mut self) -> bool {
+        self.presence.tell_step(&mut self.wakers)
     }
 
     /// Reports identities that have left a topic and did not return in time. Returns when the next
     /// one is gone.
-    pub(crate) fn sweep_presence_of(&mut self, topic: &Arc<str>, now: Moment) -> Option<Moment> {
-        self.presence.sweep_topic(topic, now, &mut self.wakers)
+    pub(crate) fn sweep_presence_of(&mut self, topic: &str, now: Moment) -> Option<Moment> {
+        let next = self.presence.sweep_topic(topic, now, &mut self.wakers);
+        self.note_untold();
+        next
     }
 
     /// Returns the next identities that are present in a topic after this one, each with the number
@@ -370,7 +318,9 @@ impl LockedState {
         &mut self,
         change: impl FnOnce(&mut HubPresence, &mut WakerLists) -> T,
     ) -> T {
-        change(&mut self.presence, &mut self.wakers)
+        let result = change(&mut self.presence, &mut self.wakers);
+        self.note_untold();
+        result
     }
 
     pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> SharedLog {
@@ -388,12 +338,14 @@ impl LockedState {
 
     /// Whether there is work for the time after the lock is released.
     pub(crate) fn has_deferred(&self) -> bool {
-        !(self.wakers.is_empty() && self.removed.is_empty() && self.unfinished.is_empty())
+        self.must_tell || !(self.wakers.is_empty() && self.removed.is_empty())
     }
 
-    /// Takes the work for the time after the lock is released: wakers to wake and topics to clear.
-    pub(crate) fn take_deferred(&mut self) -> (WakerLists, Vec<Arc<Topic>>) {
-        (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed))
+    /// Takes the work for the time after the lock is released: wakers to wake, topics to clear, and
+    /// whether watches must be told of changes.
+    pub(crate) fn take_deferred(&mut self) -> (WakerLists, Vec<Arc<Topic>>, bool) {
+        let must_tell = std::mem::take(&mut self.must_tell);
+        (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed), must_tell)
     }
 
     /// Returns all subscriptions that have an identity.
@@ -418,6 +370,8 @@ impl LockedState {
 
     /// Lets an identity that signs out leave a few topics. Returns true if there may be more.
     pub(crate) fn sign_out_step(&mut self, sign_out: &mut SignOut) -> bool {
-        self.presence.sign_out_step(sign_out, &mut self.wakers)
+        let has_more = self.presence.sign_out_step(sign_out, &mut self.wakers);
+        self.note_untold();
+        has_more
     }
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use crate::codec::position::Position;
 use crate::hub::clock::Moment;
 use crate::hub::patterns::pattern_set::PatternSet;
+use crate::hub::presence::filter_presence::SignOutScope;
 use crate::hub::presence::hub_presence::SignOut;
-use crate::hub::presence::topic_presence::SignOutScope;
 use crate::hub::relay::control::{CONTROL_TOPIC, Control};
 use crate::hub::relay::rollbacks::Rollback;
 use crate::hub::relay::shared_hub::SharedHub;
@@ -143,7 +143,7 @@ impl HubState {
         if shared.number_of(through).is_some_and(|through| through < last) {
             return SnapshotOutcome::TooOld;
         }
-        let Ok(topic) = locked.topic_to_fill(name, &self.settings, now) else {
+        let Ok(topic) = locked.topic_to_fill(name, &self.settings) else {
             // Its readers, if there are any, do not get the values.
             shared.unheld.fetch_add(entries.len() as u64, Ordering::Relaxed);
             return SnapshotOutcome::Same;
@@ -213,7 +213,7 @@ impl HubState {
         let EarlyMessage { number, at, topic: name, key, message, .. } = early;
         let key = key.as_change();
         let topic = match message {
-            Some(message) => match locked.topic_to_publish(&name, key, &self.settings, now) {
+            Some(message) => match locked.topic_to_publish(&name, key, &self.settings) {
                 Ok(topic) => {
                     changes.patterns.extend(self.append(locked, &topic, message, key, at));
                     topic

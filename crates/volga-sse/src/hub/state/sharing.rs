@@ -1,8 +1,6 @@
 //! The state that only shared hubs need: presence on other nodes, and the end of streams without an
 //! engine.
 
-use std::sync::Arc;
-
 use crate::hub::clock::Moment;
 use crate::hub::presence::announcement::{Announcement, PresenceChange, PresentPair};
 use crate::hub::presence::sharing::SharingLimits;
@@ -83,7 +81,7 @@ impl HubState {
     }
 
     /// Reports the identities of a topic that have left and did not return.
-    pub(crate) fn sweep_presence(&self, topic: &Arc<str>) {
+    pub(crate) fn sweep_presence(&self, topic: &str) {
         let now = self.clock.now();
         while self.lock().sweep_presence_of(topic, now).is_some_and(|next| next <= now) {}
     }

@@ -91,8 +91,6 @@ struct Extras {
     floor: u64,
     /// It was told of a gap with a snapshot, and has not caught up since then.
     is_overrun: bool,
-    /// The entry that makes its identity present in the topics that its patterns match.
-    present_by_pattern: Option<u32>,
     identity: Option<(Arc<str>, u32)>,
     pacer: Option<Pacer>,
     /// It has not started, because it waits for its node.
@@ -106,20 +104,11 @@ impl Extras {
     /// Whether there is nothing but a gap that was reported, of which the subscription has read
     /// everything.
     fn has_only_gap_before(&self, cursor: u64) -> bool {
-        let Self {
-            reported_through,
-            floor,
-            is_overrun,
-            present_by_pattern,
-            identity,
-            pacer,
-            waiting,
-            told_lost,
-        } = self;
+        let Self { reported_through, floor, is_overrun, identity, pacer, waiting, told_lost } =
+            self;
         *reported_through <= cursor
             && *floor == 0
             && !is_overrun
-            && present_by_pattern.is_none()
             && identity.is_none()
             && pacer.is_none()
             && waiting.is_none()
@@ -150,7 +139,6 @@ impl Subscription {
             opening,
             needs_first_id,
             floor,
-            present_by_pattern,
             identity,
             waiting,
         } = parts;
@@ -165,15 +153,7 @@ impl Subscription {
             || told_lost.is_some();
         let pacer = (!pace.is_zero()).then(|| Pacer::new(pace));
         let extras = has_extras.then(|| {
-            Box::new(Extras {
-                floor,
-                present_by_pattern,
-                identity,
-                pacer,
-                waiting,
-                told_lost,
-                ..Extras::default()
-            })
+            Box::new(Extras { floor, identity, pacer, waiting, told_lost, ..Extras::default() })
         });
         Self {
             hub,

@@ -23,8 +23,6 @@ pub(crate) struct SubscriptionParts {
     pub(crate) needs_first_id: bool,
     /// The client may not see messages up to this number.
     pub(crate) floor: u64,
-    /// The entry that makes its identity present in the topics that its patterns match.
-    pub(crate) present_by_pattern: Option<u32>,
     pub(crate) identity: Option<(Arc<str>, u32)>,
     /// The wait before it starts, if there is one.
     pub(crate) waiting: Option<Waiting>,

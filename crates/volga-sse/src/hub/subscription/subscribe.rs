@@ -8,15 +8,13 @@ use crate::codec::position::Position;
 use crate::hub::error::SubscribeError;
 use crate::hub::patterns::shared_pattern::SharedPattern;
 use crate::hub::policy::Policy;
-use crate::hub::presence::pattern_identities::PatternIdentity;
-use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
+use crate::hub::state::hub_state::HubState;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::arguments::ResumeFrom;
 use crate::hub::subscription::parts::SubscriptionParts;
 use crate::hub::subscription::start::{ResumePoint, StartPoint, StartRequest};
 use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
 use crate::hub::subscription::waiting::Waiting;
-use crate::hub::topic::Topic;
 use crate::hub::topic::pattern::{Pattern, TopicFilter};
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 use crate::stream::refusal::RefusalResponse;
@@ -168,7 +166,7 @@ impl<'a> Subscribe<'a> {
             TopicFilter::Pattern(_) => None,
         });
         // This is the last step that can fail.
-        let mut named = locked.topics_to_read(names, settings, now)?;
+        let mut named = locked.topics_to_read(names, settings)?;
         named.sort_unstable_by_key(|topic| topic.id);
         let patterns: Vec<&Pattern> = filters
             .iter()
@@ -205,32 +203,17 @@ impl<'a> Subscribe<'a> {
             }
         };
         let identity = self.identity.clone().map(|identity| {
-            locked.add_presence(&identity, &subscriber, named.iter());
+            locked.add_presence(&identity, topics.filters());
+            if let Some(overlap) = topics.overlap() {
+                locked.presence.overlaps.add(&identity, overlap);
+            }
             let handle = locked.add_identity(&identity, &subscriber);
             (identity, handle)
         });
-        let next_id = locked.registry.next_id();
-        let present_by_pattern = match (&identity, patterns.is_empty()) {
-            (Some((identity, _)), false) => {
-                let identity = Arc::clone(identity);
-                let patterns = patterns.iter().map(|pattern| (*pattern).clone()).collect();
-                let subscriber = Arc::clone(&subscriber);
-                let present = PatternIdentity { patterns, identity, subscriber, next_id };
-                Some(locked.present_by_pattern.insert(present))
-            }
-            _ => None,
-        };
         // The topics that patterns match may be many, so the lock is not held any more.
         let locked = patterns.is_empty().then_some(locked);
-        let set = match &topics {
-            SubscribedTopics::Several(set) if set.has_patterns() => Some(&**set),
-            _ => None,
-        };
-        if let Some(set) = set {
+        if !patterns.is_empty() {
             self.note_new_patterns(new_patterns);
-            if let Some((identity, _)) = &identity {
-                self.join_matching(set, identity, &subscriber, next_id);
-            }
         }
         let waiting = Waiting::new(self.request, self.hub, last);
         let start = match &waiting {
@@ -249,7 +232,6 @@ impl<'a> Subscribe<'a> {
             opening: start.opening,
             needs_first_id: self.has_first_id && self.request.resume == ResumePoint::Newcomer,
             floor: start.floor,
-            present_by_pattern,
             identity,
             waiting,
         }))
@@ -266,28 +248,6 @@ impl<'a> Subscribe<'a> {
             }
         });
         self.hub.note_new_patterns(topics);
-    }
-
-    /// Makes an identity present in the topics that patterns match and that were there before the
-    /// hub began to make it present in new ones.
-    fn join_matching(
-        &self,
-        set: &TopicSet,
-        identity: &Arc<str>,
-        subscriber: &Subscriber,
-        next_id: u64,
-    ) {
-        let mut topics = Vec::new();
-        set.walk(self.hub, |topic| {
-            if topic.id < next_id && !set.names(topic) {
-                topics.push(Arc::clone(topic));
-            }
-        });
-        for some in topics.chunks(TOPICS_AT_ONCE) {
-            let there = |topic: &&Arc<Topic>| !topic.is_removed();
-            let topics = some.iter().filter(there);
-            self.hub.lock_for_step().add_presence(identity, subscriber, topics);
-        }
     }
 
     /// The parsed names and patterns, each once.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::hub::patterns::shared_pattern::PatternMembership;
+use crate::hub::presence::overlaps::FilterSet;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::state::recent_messages::RecentMessages;
 use crate::hub::subscription::backlog::Backlog;
@@ -16,6 +17,35 @@ use crate::hub::topic::subscriber::Visits;
 pub(crate) enum SubscribedTopics {
     One(Membership),
     Several(Box<TopicSet>),
+}
+
+impl SubscribedTopics {
+    /// The names and patterns, each once.
+    pub(super) fn filters(&self) -> impl Iterator<Item = Arc<str>> {
+        let (one, several) = match self {
+            Self::One(only) => (Some(only), None),
+            Self::Several(set) => (None, Some(set)),
+        };
+        let named = one.into_iter().chain(several.into_iter().flat_map(|set| set.named.iter()));
+        let patterns = several.into_iter().flat_map(|set| set.patterns());
+        let named = named.map(|membership| &membership.topic.name);
+        named.chain(patterns.map(Pattern::text)).map(Arc::clone)
+    }
+
+    /// The entry of the subscription in [`Overlaps`](crate::hub::presence::overlaps::Overlaps), if
+    /// it has one.
+    pub(super) fn overlap(&self) -> Option<FilterSet> {
+        match self {
+            Self::Several(set)
+                if set.has_patterns() && set.named.len() + set.patterns.len() > 1 =>
+            {
+                let mut filters: FilterSet = self.filters().collect();
+                filters.sort_unstable();
+                Some(filters)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Several topics, or topics that patterns match. The subscription does not know the topics that

@@ -3,44 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::hub::presence::pattern_identities::PatternIdentity;
-use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
+use crate::hub::state::hub_state::TOPICS_AT_ONCE;
 use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
 use crate::hub::subscription::{Subscription, frame_cache};
 use crate::hub::sync::Ordering;
-use crate::hub::topic::Topic;
 use crate::hub::topic::membership::Membership;
-use crate::hub::topic::subscriber::Subscriber;
-
-impl Subscription {
-    /// Ends the presence of an identity in the topics that the patterns match, as they were when
-    /// the hub stopped to make it present in new ones. It has not joined the topics with the IDs
-    /// `not_joined`.
-    fn leave_matching(
-        hub: &HubState,
-        set: &TopicSet,
-        identity: &Arc<str>,
-        subscriber: &Subscriber,
-        next_id: u64,
-        not_joined: &[u64],
-    ) {
-        let gone_at = hub.settings.gone_at(hub.clock.now());
-        let mut page: Vec<Arc<Topic>> = Vec::new();
-        let leave = |page: &mut Vec<Arc<Topic>>| {
-            hub.lock_for_step().remove_presence(identity, subscriber, page.iter(), gone_at);
-            page.clear();
-        };
-        set.walk(hub, |topic| {
-            if topic.id < next_id && !not_joined.contains(&topic.id) {
-                page.push(Arc::clone(topic));
-            }
-            if page.len() == TOPICS_AT_ONCE {
-                leave(&mut page);
-            }
-        });
-        leave(&mut page);
-    }
-}
 
 impl Drop for Subscription {
     fn drop(&mut self) {
@@ -54,29 +21,26 @@ impl Drop for Subscription {
         if let Some(extras) = &mut self.extras
             && let Some((identity, handle)) = extras.identity.take()
         {
+            let gone_at = hub.settings.gone_at(hub.clock.now());
+            let filters: Vec<_> = topics.filters().collect();
             let mut locked = hub.lock();
-            let mut not_joined = Vec::new();
-            if let Some(handle) = extras.present_by_pattern.take() {
-                let PatternIdentity { next_id, .. } = locked.present_by_pattern.remove(handle);
-                not_joined = locked.unfinished.not_joined_by(handle, next_id);
+            if !self.subscriber.has_signed_out()
+                && let Some(overlap) = topics.overlap()
+            {
+                locked.presence.overlaps.remove(&identity, &overlap);
             }
-            let next_id = locked.registry.next_id();
-            match &topics {
-                SubscribedTopics::One(membership) => {
-                    let gone_at = hub.settings.gone_at(hub.clock.now());
-                    let topic = [&membership.topic].into_iter();
-                    locked.remove_presence(&identity, &self.subscriber, topic, gone_at);
-                    locked.remove_identity(&identity, handle);
-                }
-                SubscribedTopics::Several(set) => {
+            let mut pages = filters.chunks(TOPICS_AT_ONCE).peekable();
+            while let Some(page) = pages.next() {
+                let filters = page.iter().map(Arc::clone);
+                locked.remove_presence(&identity, &self.subscriber, filters, gone_at);
+                if pages.peek().is_some() {
+                    // Publishers go on in between. The identity may be closed meanwhile, which ends
+                    // its presence in the rest.
                     drop(locked);
-                    let subscriber = &self.subscriber;
-                    Self::leave_matching(&hub, set, &identity, subscriber, next_id, &not_joined);
-                    // Until now the identity may have been closed, which ends its presence in the
-                    // topics that are left.
-                    hub.lock().remove_identity(&identity, handle);
+                    locked = hub.lock_for_step();
                 }
             }
+            locked.remove_identity(&identity, handle);
         }
         hub.counters.subscribers.fetch_sub(1, Ordering::Relaxed);
         match topics {

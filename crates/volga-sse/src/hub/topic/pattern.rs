@@ -1,5 +1,7 @@
 //! Patterns of topic names. Pure.
 
+use std::sync::Arc;
+
 use crate::hub::topic::name::{TopicError, check_segments};
 
 /// What a subscription asks for: one topic, or all topics whose names match a pattern.
@@ -41,20 +43,20 @@ impl TopicFilter {
 
 /// A name with wildcards. `*` stands for one segment, and `>` at the end for one or more segments.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Pattern(Box<str>);
+pub(crate) struct Pattern(Arc<str>);
 
 impl Pattern {
+    /// The pattern of a valid name or pattern. `None` if it is a name.
+    pub(crate) fn of(filter: &Arc<str>) -> Option<Self> {
+        filter.contains(['*', '>']).then(|| Self(Arc::clone(filter)))
+    }
+
+    pub(crate) fn text(&self) -> &Arc<str> {
+        &self.0
+    }
+
     pub(crate) fn matches(&self, name: &str) -> bool {
-        let mut segments = name.split('.');
-        for own in self.0.split('.') {
-            match (own, segments.next()) {
-                (">", Some(_)) => return true,
-                ("*", Some(_)) => {}
-                (own, Some(segment)) if own == segment => {}
-                _ => return false,
-            }
-        }
-        segments.next().is_none()
+        is_match(&self.0, name)
     }
 
     /// The segments, of which some are wildcards.
@@ -66,6 +68,20 @@ impl Pattern {
     pub(crate) fn prefix(&self) -> &str {
         &self.0[..self.0.find(['*', '>']).unwrap_or(self.0.len())]
     }
+}
+
+/// Whether a valid pattern matches a name, or a valid name is the same.
+pub(crate) fn is_match(filter: &str, name: &str) -> bool {
+    let mut segments = name.split('.');
+    for own in filter.split('.') {
+        match (own, segments.next()) {
+            (">", Some(_)) => return true,
+            ("*", Some(_)) => {}
+            (own, Some(segment)) if own == segment => {}
+            _ => return false,
+        }
+    }
+    segments.next().is_none()
 }
 
 #[cfg(test)]

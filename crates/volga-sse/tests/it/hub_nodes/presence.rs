@@ -136,6 +136,40 @@ async fn a_node_lists_no_more_identities_of_others_than_it_may() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_by_pattern_is_announced_once_whatever_the_pattern_matches() {
+    const TOPICS: usize = 100;
+    let engine = Engine::new();
+    let mut nodes: [Node; 2] = nodes(&engine, || builder().max_shared_presence(3));
+    let topic = |n: usize| format!("room.{n}");
+    for node in &nodes {
+        (0..TOPICS).for_each(|n| node.hub.create_topic(&topic(n)).unwrap());
+    }
+    let mut watch = nodes[1].hub.watch_presence("room.7").unwrap();
+    let open = |filters: &[&str]| nodes[0].hub.subscribe(filters).identity("anna").open().unwrap();
+    let anna = open(&[">"]);
+    let also = open(&["room.*", ">", "room.7"]);
+    exchange_for(&mut nodes, Duration::from_secs(2)).await;
+    for name in (0..TOPICS).map(topic).chain(["new".into()]) {
+        let anna = |count| [("anna".into(), count)].into();
+        assert_eq!(who(&nodes[0], &name), anna(2), "each subscription counts once");
+        assert_eq!(who(&nodes[1], &name), anna(1), "each other node counts once");
+    }
+    assert_eq!(nodes[1].hub.stats().unlisted, 0, "a name and two patterns");
+    let [first, joined] = &told(&mut watch)[..] else { panic!("two events") };
+    assert_eq!(*first, PresenceEvent::Present([].into()));
+    assert_eq!(*joined, PresenceEvent::Joined("anna".into()));
+
+    // Within the grace, she comes back to a single topic.
+    drop((anna, also));
+    exchange_for(&mut nodes, Duration::from_secs(2)).await;
+    let anna = nodes[1].hub.subscribe("room.7").identity("anna").open().unwrap();
+    exchange_for(&mut nodes, 2 * DEFAULT_SHARED_PRESENCE_GRACE).await;
+    assert_eq!(told(&mut watch), []);
+    assert!(nodes.iter().all(|node| who(node, "room.7").len() == 1 && who(node, "new").is_empty()));
+    drop(anna);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hub_without_identities_tells_the_others_nothing() {
     let engine = Engine::new();
     let mut nodes: [Node; 2] = nodes(&engine, builder);
@@ -143,6 +177,39 @@ async fn a_hub_without_identities_tells_the_others_nothing() {
     exchange_for(&mut nodes, Duration::from_secs(60)).await;
     assert_eq!(engine.log().entries.len(), 0);
     drop(reader);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grace_that_is_longer_than_the_lease_counts_when_a_node_dies() {
+    let engine = Engine::new();
+    let grace = 3 * DEFAULT_PRESENCE_LEASE;
+    let mut nodes: [Node; 2] = nodes(&engine, || builder().presence_grace(grace));
+    let anna = nodes[1].hub.subscribe("a").identity("anna").open().unwrap();
+    exchange_for(&mut nodes, Duration::from_secs(2)).await;
+    exchange_for(&mut nodes[..1], grace - DEFAULT_PRESENCE_LEASE / 2).await;
+    assert_eq!(who(&nodes[0], "a").len(), 1);
+    exchange_for(&mut nodes[..1], DEFAULT_PRESENCE_LEASE).await;
+    assert!(who(&nodes[0], "a").is_empty());
+    drop(anna);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_out_on_one_node_leaves_those_who_have_a_stream_on_another() {
+    let engine = Engine::new();
+    let mut nodes: [Node; 2] = nodes(&engine, builder);
+    let open = |node: &Node, who: &str| node.hub.subscribe("*").identity(who).open().unwrap();
+    let both = (open(&nodes[0], "anna"), open(&nodes[1], "anna"));
+    let one = open(&nodes[0], "ben");
+    exchange_for(&mut nodes, Duration::from_secs(2)).await;
+    assert!(nodes.iter().all(|node| who(node, "a").len() == 2));
+    for identity in ["anna", "ben"] {
+        assert_eq!(nodes[0].hub.close_identity(identity), 1);
+    }
+    exchange_for(&mut nodes, Duration::from_secs(2)).await;
+    for node in &nodes {
+        assert_eq!(who(node, "a"), [("anna".into(), 1)].into());
+    }
+    drop((both, one));
 }
 
 /// It may only be the node's own way to the engine that is broken.

@@ -21,8 +21,18 @@ const RUNS: u64 = 60;
 const STEPS: usize = 120;
 const CLIENTS: usize = 6;
 const IDENTITIES: [&str; 4] = ["anna", "ben", "carl", "dora"];
+/// The topic `o.1` comes and goes on each node.
 const TOPICS: [&str; 3] = ["a", "b", "o.1"];
-const FILTERS: [&[&str]; 4] = [&["a"], &["a", "b"], &["o.*"], &["o.1", "o.*"]];
+const FILTERS: [&[&str]; 8] = [
+    &["a"],
+    &["a", "b"],
+    &["o.*"],
+    &["o.1", "o.*"],
+    &[">"],
+    &["*", "a"],
+    &["*.1", "b", ">"],
+    &["o.1"],
+];
 
 struct Client {
     identity: &'static str,
@@ -32,14 +42,45 @@ struct Client {
 
 impl Client {
     fn reads(&self, topic: &str) -> bool {
-        self.filters.iter().any(|filter| *filter == topic || *filter == "o.*" && topic == "o.1")
+        self.filters.iter().any(|filter| match *filter {
+            ">" => true,
+            "*" => topic != "o.1",
+            "o.*" | "*.1" => topic == "o.1",
+            name => name == topic,
+        })
+    }
+}
+
+/// A watch, and the identities that are present by what it has told.
+struct Watch(PresenceWatch, BTreeSet<String>);
+
+impl Watch {
+    fn begin(node: &Node, topic: &str) -> Self {
+        Self(node.hub.watch_presence(topic).expect("a watch"), BTreeSet::new())
+    }
+
+    /// The next event, which must change the picture.
+    fn next(&mut self) -> Option<PresenceEvent> {
+        let Self(watch, picture) = self;
+        let event = watch.next().now_or_never()?.expect("an open hub");
+        let is_new = match &event {
+            PresenceEvent::Present(present) => {
+                *picture = present.keys().map(|one| one.to_string()).collect();
+                true
+            }
+            PresenceEvent::Joined(identity) => picture.insert(identity.to_string()),
+            PresenceEvent::Left(identity) => picture.remove(&**identity),
+            other => panic!("{other:?}"),
+        };
+        assert!(is_new, "{event:?} is told once");
+        Some(event)
     }
 }
 
 struct Run {
     engine: Engine,
     nodes: Vec<Node>,
-    watches: Vec<Vec<PresenceWatch>>,
+    watches: Vec<Vec<Watch>>,
     clients: Vec<Client>,
     random: Random,
     /// The engine loses messages.
@@ -74,11 +115,10 @@ fn long_ago() -> Instant {
 }
 
 /// Starts a node and watches its topics.
-fn start(engine: &Engine) -> (Node, Vec<PresenceWatch>) {
+fn start(engine: &Engine) -> (Node, Vec<Watch>) {
     let node = Node::start(engine, builder());
     node.hub.create_topic("o.1").expect("a topic");
-    let watches = TOPICS.iter().map(|topic| node.hub.watch_presence(topic).expect("a watch"));
-    let watches = watches.collect();
+    let watches = TOPICS.iter().map(|topic| Watch::begin(&node, topic)).collect();
     (node, watches)
 }
 
@@ -128,12 +168,14 @@ impl Run {
         while Instant::now() < end {
             self.pass_time().await;
         }
-        for node in &self.nodes {
-            for topic in TOPICS {
-                let expect = self.present(topic, |_| true);
+        let expect = TOPICS.map(|topic| self.present(topic, |_| true));
+        for (node, watches) in self.nodes.iter().zip(&mut self.watches) {
+            for ((topic, expect), watch) in TOPICS.iter().zip(&expect).zip(watches) {
                 let found: BTreeSet<_> =
                     node.hub.presence(topic).keys().map(|one| one.to_string()).collect();
-                assert_eq!(found, expect, "topic {topic}");
+                assert_eq!(&found, expect, "topic {topic}");
+                while watch.next().is_some() {}
+                assert_eq!(&watch.1, expect, "a watch of {topic}");
             }
         }
     }
@@ -169,7 +211,12 @@ impl Run {
                 let count = random.below(20);
                 self.engine.log().trim(count);
             }
-            _ => {}
+            96 => _ = self.nodes[node].hub.remove_topic("o.1"),
+            97 => self.nodes[node].hub.create_topic("o.1").expect("a topic"),
+            _ => {
+                let index = self.random.below(TOPICS.len());
+                self.watches[node][index] = Watch::begin(&self.nodes[node], TOPICS[index]);
+            }
         }
     }
 
@@ -258,8 +305,8 @@ impl Run {
         let least = DEFAULT_SHARED_PRESENCE_GRACE - 2 * ANNOUNCE_INTERVAL;
         let of_node = |(node, watches)| std::iter::zip(TOPICS, watches).map(move |of| (node, of));
         for (node, (topic, watch)) in self.watches.iter_mut().enumerate().flat_map(of_node) {
-            while let Some(event) = watch.next().now_or_never() {
-                let Some(PresenceEvent::Left(identity)) = event else { continue };
+            while let Some(event) = watch.next() {
+                let PresenceEvent::Left(identity) = event else { continue };
                 // A node that starts reads of joins and sign-outs that were long ago.
                 if self.has_faults || self.restarts[node].elapsed() <= 2 * ANNOUNCE_INTERVAL {
                     continue;
