@@ -297,8 +297,8 @@ fn open<I: Transport>(
 /// Writes the head of a response. Returns the writer of its body, the batch with the head, and
 /// whether the response becomes a stage of its own.
 ///
-/// Inlined, with `open` and the two functions that read a head: each of them is called at one place,
-/// and moves a request, a response or a head.
+/// It is inlined, like `open` and the two functions that read a head: each of them is called at one
+/// place, and moves a request, a response or a head.
 #[inline(always)]
 fn begin<I, B>(
     connection: &mut Http1Connection<I>,
