@@ -28,7 +28,8 @@ pub(crate) fn take_headers() -> HeaderMap {
 
 /// Keeps the capacity of a header map, unless it is large.
 pub(crate) fn put_headers(mut headers: HeaderMap) {
-    if headers.capacity() <= POOLED_FIELDS {
+    // The capacity is that for different names. The length counts repeated fields as well.
+    if headers.capacity() <= POOLED_FIELDS && headers.len() <= POOLED_FIELDS {
         headers.clear();
         HEADERS.set(Some(headers));
     }
@@ -87,6 +88,12 @@ mod tests {
         assert_eq!(take_headers().capacity(), 0, "it can be taken once");
         put_headers(HeaderMap::with_capacity(POOLED_FIELDS + 1));
         assert_eq!(take_headers().capacity(), 0, "it was too large");
+        let mut headers = HeaderMap::new();
+        for _ in 0..=POOLED_FIELDS {
+            headers.append(AGE, HeaderValue::from_static("1"));
+        }
+        put_headers(headers);
+        assert_eq!(take_headers().capacity(), 0, "its capacity does not count the repeated fields");
     }
 
     #[test]

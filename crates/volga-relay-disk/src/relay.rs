@@ -58,9 +58,11 @@ impl Relay for DiskRelay {
                      send less at once, or use a faster disk"
                 ))
             }
-            Err(TrySendError::Disconnected(_)) => {
-                Some("the thread of the log has ended; restart the program".to_owned())
-            }
+            Err(TrySendError::Disconnected(_)) => Some(
+                "nothing is written to the log any more, because the hub is closed or the thread \
+                 of the log has panicked"
+                    .to_owned(),
+            ),
         };
         Box::pin(async move {
             if let Some(text) = refused {

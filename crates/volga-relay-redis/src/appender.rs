@@ -40,7 +40,7 @@ pub(crate) struct Appender {
     known: Option<Position>,
     /// The reader has lost its connection, so that of the appender may be lost as well.
     reader_failed: Arc<Notify>,
-    /// The hub is closed, so no request comes after those that wait.
+    /// The hub is closed, so few requests come after those that wait.
     is_closed: bool,
 }
 
@@ -119,7 +119,8 @@ impl Appender {
         }
     }
 
-    /// Runs until the hub is closed, or no hub is left that could send.
+    /// Runs until no hub is left that could send. Once the hub is closed, this keeps no connection.
+    /// A closed hub can still sign identities out, for which this connects again.
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
         let random = RandomState::new();
@@ -127,16 +128,20 @@ impl Appender {
             let error = match self.connect().await {
                 Ok(session) => {
                     backoff.reset();
-                    match self.serve(session).await {
-                        Ok(()) => return,
-                        Err(error) => error,
-                    }
+                    self.serve(session).await.err()
                 }
-                Err(error) => error,
+                Err(error) => Some(error),
             };
-            let wait = backoff.next(random.hash_one(Instant::now()));
-            if !self.pause(wait, &error).await {
-                return;
+            let is_needed = match error {
+                Some(error) => {
+                    let wait = backoff.next(random.hash_one(Instant::now()));
+                    self.pause(wait, &error).await
+                }
+                None => false,
+            };
+            if !is_needed {
+                let Some(request) = self.requests.recv().await else { return };
+                self.put(request);
             }
         }
     }
@@ -150,7 +155,7 @@ impl Appender {
     }
 
     /// Waits before the next attempt to connect, and fails what has waited for long enough. Returns
-    /// false if no hub is left.
+    /// false if no connection is needed.
     async fn pause(&mut self, wait: Duration, error: &ConnectionError) -> bool {
         let end = Instant::now() + wait;
         loop {
@@ -166,7 +171,8 @@ impl Appender {
         }
     }
 
-    /// Serves requests until the connection fails. Returns without an error if no hub is left.
+    /// Serves requests until the connection fails. Returns without an error if no connection is
+    /// needed.
     async fn serve(&mut self, mut session: Session) -> Result<(), ConnectionError> {
         let settings = Arc::clone(&self.settings);
         loop {
@@ -226,7 +232,7 @@ impl Appender {
         }
     }
 
-    /// Whether the hub is closed, and every request has its reply.
+    /// Whether the hub is closed, and every request has its reply. Then no connection is needed.
     fn is_done(&self) -> bool {
         self.is_closed && self.waiting.is_empty() && self.tails.is_empty()
     }

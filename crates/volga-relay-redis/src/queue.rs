@@ -13,7 +13,7 @@ use volga_sse::hub::{Append, Receipt, RelayError, SendError};
 pub(crate) enum Request {
     Append(PendingAppend),
     Tail(PendingTail),
-    /// The hub is closed. Its clones may still hold the queue.
+    /// The hub is closed, so no connection is kept. Its clones may still hold the queue.
     Close,
 }
 
@@ -122,7 +122,7 @@ impl RequestQueue {
         Ok(receiver)
     }
 
-    /// Lets the appender end once the requests before this one have their replies.
+    /// Lets the appender leave Redis once the requests before this one have their replies.
     pub(crate) fn close(&self) {
         _ = self.sender.send(Request::Close);
     }

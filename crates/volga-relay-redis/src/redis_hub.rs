@@ -220,8 +220,11 @@ impl RedisHub {
     /// to this node.
     ///
     /// This does not wait for a connection: until the node has read the log, its clients wait, and
-    /// [`Hub::is_ready`] is false. The tasks run on the tokio runtime that calls this, until
-    /// [`Hub::close`] is called or that runtime ends.
+    /// [`Hub::is_ready`] is false. The tasks run on the tokio runtime that calls this, and end
+    /// with it.
+    ///
+    /// After [`Hub::close`] the hub keeps no connection to Redis, even if you keep a clone of it.
+    /// [`Hub::send_close_identity`] still works, and connects for a moment.
     ///
     /// # Errors
     ///

@@ -341,3 +341,20 @@ async fn the_file_reuses_its_pages_and_does_not_shrink() {
     assert!(sizes.is_sorted(), "{sizes:?}");
     assert!(sizes[7] <= 2 * sizes[1], "{sizes:?}");
 }
+
+/// The file is free for another process once the hub is closed.
+#[tokio::test]
+async fn a_closed_hub_says_why_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = open(&log(folder.path()));
+    hub.close();
+    let error = loop {
+        match hub.send_close_identity("anna").await {
+            // The thread of the log has not seen yet that the hub is closed.
+            Ok(_) | Err(SendError::Unknown(_)) => tokio::task::yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    let SendError::NotSent(error) = error else { panic!("{error:?}") };
+    assert!(error.to_string().contains("the hub is closed"), "{error}");
+}

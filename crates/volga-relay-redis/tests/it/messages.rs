@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use volga_sse::Message;
-use volga_sse::hub::{Hub, SendError};
+use volga_sse::hub::{Hub, SendError, SubscriptionEnd};
 
 use crate::node::{hub, next_text, node, send, texts_through, until, until_ready};
 use crate::redis_server::{RedisServer, is_missing};
@@ -166,6 +166,31 @@ async fn a_closed_hub_leaves_redis() {
         clients.lines().count() == 1
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_closed_hub_still_signs_an_identity_out_on_the_other_nodes() {
+    if is_missing() {
+        return;
+    }
+    let server = RedisServer::start(&[]);
+    let [closed, other] = [node(&server), node(&server)];
+    until_ready(&closed).await;
+    until_ready(&other).await;
+    closed.close();
+    let has_left = || {
+        let clients: String = server.command(&["CLIENT", "LIST", "TYPE", "normal"]);
+        // The other node has two connections, and this command one.
+        clients.lines().count() == 3
+    };
+    for _ in 0..2 {
+        until("the node is not connected", has_left).await;
+        let anna = other.subscribe("t").identity("anna").open().expect("open");
+        let sent = closed.send_close_identity("anna").await;
+        assert!(sent.is_ok(), "{sent:?}");
+        until("she was signed out", || anna.end() == Some(SubscriptionEnd::IdentityClosed)).await;
+    }
+    until("the node is not connected", has_left).await;
 }
 
 #[tokio::test]

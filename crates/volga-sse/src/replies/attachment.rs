@@ -26,8 +26,8 @@ pub enum AttachOutcome {
     /// The client has every event, and the reply has ended with this outcome.
     ///
     /// An `EventSource` returns after every end, so it has to be told that there is nothing more to
-    /// come. Respond with 204, or with an error's status if the reply did not come to its proper
-    /// end.
+    /// come. Respond with 204, or with [`ReplyError::status`] if the reply did not come to its
+    /// proper end.
     Ended(Result<(), ReplyError>),
 }
 

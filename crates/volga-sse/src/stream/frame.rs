@@ -20,8 +20,8 @@ pub const DEFAULT_MAX_FRAME_MESSAGES: usize = 256;
 /// The capacity for further messages in a frame of several. A frame that needs more doubles it.
 const EXTRA_CAPACITY: usize = 1024;
 
-/// The size from which on a frame is expected to become full. It gets the capacity for that at
-/// once, so that its bytes are not copied at each doubling.
+/// A frame that reaches this size will probably become full. It gets the capacity of a full frame
+/// at once, because its bytes would be copied each time the capacity doubles.
 const LIKELY_FULL: usize = 4 * 1024;
 
 /// The capacity of a full frame. It has room for the last message, if that one is small.

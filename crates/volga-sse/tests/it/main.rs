@@ -25,6 +25,7 @@ mod hub_nodes;
 mod hub_presence;
 #[cfg(feature = "hub")]
 mod hub_presence_races;
+#[cfg(feature = "hub")]
 mod hub_presence_returns;
 #[cfg(feature = "hub")]
 mod hub_refusals;

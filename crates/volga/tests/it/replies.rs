@@ -1,5 +1,7 @@
 //! Replies that outlive their connection, over real ones.
 
+use std::sync::Arc;
+
 use futures_util::stream;
 use tokio::sync::{mpsc, watch};
 use volga::{
@@ -12,6 +14,7 @@ use volga::{
         },
     },
     no_content, sse, status,
+    test::TestClient,
 };
 
 use super::support::{Running, data2, get2, http2, read_to_end, read_until, run, send, soon};
@@ -181,4 +184,33 @@ async fn a_client_that_leaves_its_connection_is_noticed() {
     };
     soon("the departure", left).await;
     assert_eq!(replies.counts().running, 1, "within the grace");
+}
+
+#[tokio::test]
+async fn an_error_of_a_reply_has_its_status() {
+    let cause = std::io::Error::other("broken");
+    for (error, status) in [
+        (ReplyError::Failed(Arc::new(cause)), 500),
+        (ReplyError::ReservedEvent { name: "gap" }, 500),
+        (ReplyError::Panicked("broken".into()), 500),
+        (ReplyError::Cancelled, 410),
+        (ReplyError::Abandoned, 410),
+        (ReplyError::TooLarge { max: 1 }, 410),
+        (ReplyError::TotalTooLarge { max: 1 }, 503),
+        (ReplyError::Stopped, 503),
+        (ReplyError::Expired, 410),
+    ] {
+        let mut app = App::new();
+        let ended = error.clone();
+        app.map_get("/", move || {
+            let outcome: Result<(), ReplyError> = Err(ended.clone());
+            async move {
+                outcome?;
+                no_content!()
+            }
+        });
+        let response = TestClient::new(app).get("/").send().await;
+        assert_eq!(response.status(), status, "{error:?}");
+        assert_eq!(error.status(), status, "{error:?}");
+    }
 }

@@ -45,7 +45,8 @@ const SIGNED_OUT: u8 = 2;
 /// Added to these for a pattern.
 const OF_PATTERN: u8 = 3;
 
-/// The characters of patterns that no name has, and the one that stands before their codes.
+/// The characters that are escaped in a pattern. A name has no wildcards, but it may have the `%`
+/// with which an escape begins.
 const ESCAPES: [(char, &str); 3] = [('%', "%25"), ('*', "%2A"), ('>', "%3E")];
 
 /// A part of a list of everybody who is present.

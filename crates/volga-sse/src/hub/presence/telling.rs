@@ -73,12 +73,13 @@ impl HubPresence {
         self.has_untold()
     }
 
-    /// Tells the watches of a topic of a change, if it is one for the topic.
+    /// Tells the watches of a topic of a change, unless the identity is present in the topic both
+    /// before and after it.
     fn tell_topic(&self, topic: &str, change: &FilterChange, wakers: &mut WakerLists) {
         let Some(log) = self.watched.log_of(topic) else { return };
         let identity = || Arc::clone(&change.identity);
         match change.kind {
-            // They have to look again when the identity is gone.
+            // Each watch sets a timer for when the identity is gone.
             FilterChangeKind::Leaving => log.wake(wakers),
             _ if self.is_present_otherwise(topic, change) => {}
             FilterChangeKind::Came => log.push(PresenceEvent::Joined(identity()), wakers),

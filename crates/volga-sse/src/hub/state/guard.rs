@@ -24,12 +24,6 @@ impl<'a> StateGuard<'a> {
     }
 }
 
-/// Tells the watches of all topics of the changes that they do not know yet, a few at a time.
-#[cold]
-fn finish_telling(hub: &HubState) {
-    while hub.lock_for_step().tell_step() {}
-}
-
 impl Deref for StateGuard<'_> {
     type Target = LockedState;
 
@@ -55,7 +49,7 @@ impl Drop for StateGuard<'_> {
         wakers.wake();
         removed.iter().for_each(|topic| topic.clear());
         if must_tell {
-            finish_telling(self.hub);
+            self.hub.finish_telling();
         }
     }
 }

@@ -118,6 +118,12 @@ impl HubState {
         self.lock()
     }
 
+    /// Tells the watches of all topics of the changes that they do not know yet, a few at a time.
+    #[cold]
+    pub(crate) fn finish_telling(&self) {
+        while self.lock_for_step().tell_step() {}
+    }
+
     /// Takes the lock at a moment at which all watches know of all changes of presence.
     pub(crate) fn lock_when_told(&self) -> StateGuard<'_> {
         loop {

@@ -344,8 +344,15 @@ impl LockedState {
     /// Takes the work for the time after the lock is released: wakers to wake, topics to clear, and
     /// whether watches must be told of changes.
     pub(crate) fn take_deferred(&mut self) -> (WakerLists, Vec<Arc<Topic>>, bool) {
-        let must_tell = std::mem::take(&mut self.must_tell);
+        let must_tell = self.take_must_tell();
         (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed), must_tell)
+    }
+
+    /// Whether watches must be told of changes. If they must, the caller
+    /// [tells](crate::hub::state::hub_state::HubState::finish_telling) them once the lock is
+    /// released, in place of the guard.
+    pub(crate) fn take_must_tell(&mut self) -> bool {
+        std::mem::take(&mut self.must_tell)
     }
 
     /// Returns all subscriptions that have an identity.

@@ -332,9 +332,9 @@ impl HubState {
         changes.topics.reverse();
         changes.topics.dedup_by(|(later, _), (kept, _)| Arc::ptr_eq(later, kept));
         self.advance_horizon(&locked, &changes.topics);
+        let must_tell = locked.take_must_tell();
         drop(locked);
         changes.ended.into_iter().for_each(Waker::wake);
-        changes.sign_outs.into_iter().for_each(|sign_out| self.finish_sign_out(sign_out));
         changes.topics.iter().for_each(|(topic, _)| WaitList::wake(topic));
         if changes.patterns_of_all {
             self.patterns.all().iter().for_each(WaitList::wake);
@@ -342,6 +342,11 @@ impl HubState {
             changes.patterns.sort_unstable_by_key(Arc::as_ptr);
             changes.patterns.dedup_by(|one, other| Arc::ptr_eq(one, other));
             changes.patterns.iter().for_each(|patterns| patterns.wake());
+        }
+        // Both may take many steps, for which the readers must not wait.
+        changes.sign_outs.into_iter().for_each(|sign_out| self.finish_sign_out(sign_out));
+        if must_tell {
+            self.finish_telling();
         }
     }
 }

@@ -1,16 +1,22 @@
 //! Presence on several nodes.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::advance;
 use volga_sse::hub::{
-    ANNOUNCE_INTERVAL, DEFAULT_PRESENCE_LEASE, DEFAULT_SHARED_PRESENCE_GRACE, HubBuilder,
-    MAX_SHARED_IDENTITY, PresenceEvent, PresenceWatch,
+    ANNOUNCE_INTERVAL, DEFAULT_PRESENCE_LEASE, DEFAULT_SHARED_PRESENCE_GRACE, HubBuilder, Incoming,
+    KeyChange, MAX_SHARED_IDENTITY, PresenceEvent, PresenceWatch,
 };
 
 use super::builder;
 use super::engine::{Engine, Node};
+use super::support::{at, node, payload};
 use crate::seeded::Random;
 
 fn nodes<const N: usize>(engine: &Engine, builder: impl Fn() -> HubBuilder) -> [Node; N] {
@@ -228,4 +234,50 @@ async fn a_node_that_has_lost_its_engine_keeps_the_identities_of_the_others() {
     assert_eq!(told(&mut watch), []);
     // The other node does not hear of this one any more.
     assert_eq!(who(&nodes[0], "a"), [("anna".into(), 1)].into());
+}
+
+/// Notes its name when it is woken.
+struct NamedWaker(&'static str, Arc<Mutex<Vec<&'static str>>>);
+
+impl Wake for NamedWaker {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().expect("no panic").push(self.0);
+    }
+}
+
+/// A pattern may match many watched topics, and telling all of them takes time.
+#[tokio::test(start_paused = true)]
+async fn readers_are_woken_before_watches_are_told_of_a_pattern() {
+    let (mut far, mut near) = (node(0), node(0));
+    let anna = far.hub.subscribe(">").identity("anna").open().unwrap();
+    let announced = far.feed.announcements();
+    assert!(!announced.is_empty());
+    let mut reader = near.hub.subscribe("a").without_first_id().open().unwrap();
+    let mut watch = near.hub.watch_presence("a").unwrap();
+    assert_eq!(told(&mut watch), [PresenceEvent::Present([].into())]);
+
+    let woken = Arc::default();
+    let waker = |name| Waker::from(Arc::new(NamedWaker(name, Arc::clone(&woken))));
+    let [of_reader, of_watch] = ["reader", "watch"].map(waker);
+    let mut next = Box::pin(reader.next());
+    assert!(next.poll_unpin(&mut Context::from_waker(&of_reader)).is_pending());
+    assert!(watch.poll_next_unpin(&mut Context::from_waker(&of_watch)).is_pending());
+    let message = payload("x");
+    let announced = announced.iter().map(|append| (append.topic(), &append.payload()[..]));
+    let all = announced.chain([("a", &message[..])]);
+    let batch: Vec<_> = (1..)
+        .zip(all)
+        .map(|(number, (topic, payload))| Incoming {
+            position: at(number),
+            after: None,
+            at: None,
+            topic: topic.as_bytes(),
+            key: KeyChange::None,
+            payload,
+        })
+        .collect();
+    near.feed.take(batch);
+    assert_eq!(*woken.lock().unwrap(), ["reader", "watch"]);
+    assert_eq!(told(&mut watch), [PresenceEvent::Joined("anna".into())]);
+    drop(anna);
 }
