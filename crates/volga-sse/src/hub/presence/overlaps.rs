@@ -8,8 +8,8 @@ use crate::hub::topic::pattern::is_match;
 /// The subscriptions of each identity that have several names and patterns, at least one pattern
 /// among them.
 ///
-/// Each name and pattern counts its subscriptions. If a name and a pattern of one subscription match
-/// the same topic, the sum for the topic counts the subscription twice. This says how much to
+/// Each name and pattern counts its subscriptions. If a name and a pattern of one subscription
+/// match the same topic, the sum for the topic counts the subscription twice. This says how much to
 /// subtract. Subscriptions with the same names and patterns share an entry.
 #[derive(Debug, Default)]
 pub(crate) struct Overlaps(HashMap<Arc<str>, HashMap<FilterSet, usize>>);
@@ -42,8 +42,8 @@ impl Overlaps {
         self.0.remove(identity);
     }
 
-    /// By how much the sum for a topic exceeds the number of an identity's subscriptions. This looks
-    /// at all of its subscriptions that have different names and patterns.
+    /// By how much the sum for a topic exceeds the number of an identity's subscriptions. This
+    /// looks at all of its subscriptions that have different names and patterns.
     pub(crate) fn excess(&self, topic: &str, identity: &str) -> usize {
         let of_identity = self.0.get(identity).into_iter().flatten();
         let ways = |filters: &[Arc<str>]| filters.iter().filter(|own| is_match(own, topic)).count();
