@@ -290,7 +290,7 @@ async fn a_hub_reads_what_its_own_bounds_allow() {
     assert_eq!(all[0], Received::Gap(Some(start), through));
 }
 
-/// A file as it is while the program runs has what is on the disk.
+/// A copy of the file, made while the program runs, has the messages that are on the disk.
 #[tokio::test]
 async fn a_durability_says_when_a_message_is_in_the_file() {
     let hour = Duration::from_secs(3_600);

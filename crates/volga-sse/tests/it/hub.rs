@@ -218,7 +218,7 @@ fn a_history_with_a_hole_begins_with_a_gap() {
         publish(&hub, "b", &["2", "3", "4", "5", "6", "7", "8"]);
         let mut new = hub.subscribe(["a", "b"]).history(history).open().unwrap();
         let deliveries = ready(&mut new);
-        // What is held is the first message and the last ones.
+        // The logs hold the first message and the last ones.
         let held: Vec<u64> = [1].into_iter().chain(9 - log as u64..=8).collect();
         let shown = &held[held.len().saturating_sub(history)..];
         let has_hole = shown[0] == 1 && shown.len() > 1 && held[1] > 2;

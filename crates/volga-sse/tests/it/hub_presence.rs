@@ -277,8 +277,8 @@ async fn a_watch_may_call_the_hub_while_it_is_woken() {
     assert_eq!(calls(), 1, "a close");
 }
 
-/// Applies all events of a watch to the picture of who is present. Returns how many of them were
-/// joins and leaves.
+/// Applies all events of a watch to the set of present identities. Returns the number of joins and
+/// leaves.
 pub(crate) fn follow(picture: &mut BTreeSet<Arc<str>>, watch: &mut PresenceWatch) -> usize {
     let mut changes = 0;
     for event in told(watch) {

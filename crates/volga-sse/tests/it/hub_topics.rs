@@ -259,8 +259,8 @@ fn orders<T: Copy>(values: &[T]) -> Vec<Vec<T>> {
     (0..values.len()).flat_map(with_first).collect()
 }
 
-/// Who is present depends on the subscriptions alone. Whether the topic exists, comes, makes room
-/// for another one or is removed plays no part, in whatever order all of this happens.
+/// The presence of an identity depends on its subscriptions alone. In no order does it matter
+/// whether the topic exists, is created, makes room for another one or is removed.
 #[test]
 fn a_topic_that_comes_or_goes_changes_nothing_about_who_is_present() {
     #[derive(Clone, Copy, Debug, PartialEq)]

@@ -90,7 +90,7 @@ impl Page {
         }
     }
 
-    /// What an `EventSource` sends when it returns.
+    /// The ID that an `EventSource` sends when it returns.
     fn last_id(&self) -> Option<String> {
         Some(self.decoder.last_event_id()).filter(|id| !id.is_empty()).map(str::to_owned)
     }

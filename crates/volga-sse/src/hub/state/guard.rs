@@ -11,8 +11,8 @@ use crate::hub::sync::MutexGuard;
 /// Dropping the guard first releases the lock. Then it wakes the tasks that must learn what was
 /// done under the lock, and clears the topics that were removed. Both wait until then because
 /// wakers are foreign code, and because freeing a long log takes time. If the holder of the guard
-/// has changed who is present, the guard at last takes the lock again and again, until the watches
-/// of all topics have been told.
+/// has changed the presence of an identity, the guard then tells the watches of a few topics at a
+/// time. It takes the lock again for each step, until all of them have been told.
 pub(crate) struct StateGuard<'a> {
     hub: &'a HubState,
     guard: Option<MutexGuard<'a, LockedState>>,

@@ -1,4 +1,4 @@
-//! What the hub's lock guards: the last number, the registry of topics, and who is present.
+//! The state under the hub's lock: the last number, the registry of topics, and the presence.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::hub::topic::key_table::{KeyChange, check_first_key};
 use crate::hub::topic::subscriber::Subscriber;
 use crate::hub::topic_creation::TopicCreation;
 
-/// What the hub's lock guards.
+/// The state under the hub's lock.
 #[derive(Debug, Default)]
 pub(crate) struct LockedState {
     /// The last number that was assigned.
