@@ -19,7 +19,9 @@ use crate::hub::state::guard::StateGuard;
 use crate::hub::state::locked_state::LockedState;
 use crate::hub::state::recent_messages::{RecentMatches, RecentMessages};
 use crate::hub::stats::Counters;
-use crate::hub::sync::{AtomicU64, Mutex, Ordering, RwLock, lock, read, try_lock, write};
+use crate::hub::sync::{
+    AtomicU64, Mutex, MutexGuard, Ordering, RwLock, lock, read, try_lock, write,
+};
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
@@ -31,10 +33,12 @@ use crate::stream::spread::random_seed;
 /// short.
 const EPOCH_BITS: u32 = 48;
 /// How many topics of one subscription are updated before the lock is released and taken again.
-pub(crate) const TOPICS_AT_ONCE: usize = 32;
+pub(crate) const TOPICS_AT_ONCE: usize = 16;
 
 /// How often a thread lets others have the lock before it takes its next step.
 const MAX_YIELDS: usize = 1_000;
+
+const MAX_TRIES: usize = 200;
 
 /// What all handles of a hub share.
 #[derive(Debug)]
@@ -97,13 +101,23 @@ impl HubState {
     pub(crate) fn lock(&self) -> StateGuard<'_> {
         #[cfg(test)]
         crate::hub::work_counts::note_lock();
-        let guard = try_lock(&self.locked).unwrap_or_else(|| {
-            self.waiting.fetch_add(1, Ordering::Relaxed);
-            let guard = lock(&self.locked);
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            guard
-        });
+        let guard = try_lock(&self.locked).unwrap_or_else(|| self.wait_for_lock());
         StateGuard::new(self, guard)
+    }
+
+    /// Waits for the lock. Every holder releases it after a few microseconds, so the thread first
+    /// tries again and again. A thread that sleeps may be woken much later than the lock is free.
+    #[cold]
+    fn wait_for_lock(&self) -> MutexGuard<'_, LockedState> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let guard = (0..MAX_TRIES)
+            .find_map(|_| {
+                std::thread::yield_now();
+                try_lock(&self.locked)
+            })
+            .unwrap_or_else(|| lock(&self.locked));
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        guard
     }
 
     /// Takes the lock for one step of many. A thread that takes the lock again at once could keep a
