@@ -44,7 +44,8 @@
 // | `presence` | who subscribes to a topic |
 // | `relay` | several nodes as one hub |
 // | `state` | what all handles share, and what the hub's lock guards |
-// | `slot_map`, `clock`, `sync`, `plural` | small parts: a dense slot map, time, locks, plurals |
+// | `slot_map`, `stepped_map` | a dense slot map, and a hash map that grows in small steps |
+// | `clock`, `sync`, `plural` | time, locks, plurals |
 // | `loom_model`, `loom_model_shared` | the hub, and a shared hub, under every order of their threads |
 // | `pattern_model` | readers of several topics, compared with a plain list |
 
@@ -68,6 +69,7 @@ mod settings;
 mod slot_map;
 mod state;
 mod stats;
+mod stepped_map;
 mod subscription;
 mod sync;
 mod topic;

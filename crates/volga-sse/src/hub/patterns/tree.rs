@@ -1,7 +1,6 @@
 //! Finds the patterns that match a name, without looking at the others. Pure.
 
-use std::collections::HashMap;
-
+use crate::hub::stepped_map::SteppedMap;
 use crate::hub::topic::pattern::Pattern;
 
 /// Values by pattern, as a tree of segments.
@@ -13,7 +12,7 @@ pub(crate) struct PatternTree<T> {
 #[derive(Debug)]
 struct Node<T> {
     /// The next segment is this text.
-    literal: HashMap<Box<str>, Node<T>>,
+    literal: SteppedMap<Box<str>, Node<T>>,
     /// The next segment is `*`.
     any: Option<Box<Node<T>>>,
     /// The pattern ends with `>` after this node.
@@ -30,7 +29,7 @@ impl<T> Default for PatternTree<T> {
 
 impl<T> Default for Node<T> {
     fn default() -> Self {
-        Self { literal: HashMap::new(), any: None, rest: None, end: None }
+        Self { literal: SteppedMap::default(), any: None, rest: None, end: None }
     }
 }
 
@@ -42,7 +41,7 @@ impl<T> PatternTree<T> {
             node = match segment {
                 ">" => return &mut node.rest,
                 "*" => node.any.get_or_insert_default(),
-                _ => node.literal.entry(segment.into()).or_default(),
+                _ => node.literal.entry_or_default(segment.into()),
             };
         }
         &mut node.end

@@ -20,6 +20,7 @@ use crate::hub::presence::other_nodes::OtherNodes;
 use crate::hub::presence::overlaps::Overlaps;
 use crate::hub::presence::untold_changes::{FilterChangeKind, UntoldChanges};
 use crate::hub::presence::watched_topics::WatchedTopics;
+use crate::hub::stepped_map::SteppedMap;
 use crate::hub::topic::pattern::Pattern;
 
 /// How many identities one call reports as gone at most.
@@ -32,7 +33,7 @@ const MAX_SIGNED_OUT: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct HubPresence {
     /// By name or pattern. A pattern has a wildcard, so it differs from every name.
-    filters: HashMap<Arc<str>, FilterPresence>,
+    filters: SteppedMap<Arc<str>, FilterPresence>,
     /// The patterns among them.
     patterns: PatternTree<Arc<str>>,
     pub(super) watched: WatchedTopics,
@@ -101,7 +102,7 @@ impl HubPresence {
                 if let Some(pattern) = Pattern::of(filter) {
                     *self.patterns.entry(&pattern) = Some(Arc::clone(filter));
                 }
-                self.filters.entry(Arc::clone(filter)).or_default()
+                self.filters.entry_or_default(Arc::clone(filter))
             }
         };
         let is_new = !presence.is_present(identity);

@@ -4,9 +4,10 @@
 //! time, and the hub's lock is released in between. The changes are told in their order. A change
 //! waits until those before it have been told everywhere.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::hub::stepped_map::SteppedMap;
 use crate::hub::topic::pattern::{Pattern, is_match};
 
 /// A change of the identities that read one name or pattern.
@@ -48,7 +49,7 @@ pub(crate) struct UntoldChanges {
     /// The topic that was told of the first change last.
     pub(crate) last_topic: Option<Arc<str>>,
     /// The numbers of the changes of each identity.
-    of_identity: HashMap<Arc<str>, VecDeque<u64>>,
+    of_identity: SteppedMap<Arc<str>, VecDeque<u64>>,
 }
 
 impl UntoldChanges {
@@ -58,7 +59,7 @@ impl UntoldChanges {
 
     pub(crate) fn push(&mut self, change: FilterChange) {
         let number = self.told + self.changes.len() as u64;
-        self.of_identity.entry(Arc::clone(&change.identity)).or_default().push_back(number);
+        self.of_identity.entry_or_default(Arc::clone(&change.identity)).push_back(number);
         self.changes.push_back(change);
     }
 

@@ -16,7 +16,7 @@
 pub(crate) mod lru_list;
 pub(crate) mod removed_topics;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ use crate::hub::patterns::Patterns;
 use crate::hub::registry::lru_list::LruList;
 use crate::hub::registry::removed_topics::RemovedTopics;
 use crate::hub::settings::HubSettings;
+use crate::hub::stepped_map::SteppedMap;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::{Contents, Topic};
 
@@ -38,7 +39,7 @@ const EXPIRY_CHECKS_PER_AGE: u64 = 4;
 /// The topics of a hub.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    topics: HashMap<Arc<str>, Arc<Topic>>,
+    topics: SteppedMap<Arc<str>, Arc<Topic>>,
     /// The same topics sorted by name, for patterns.
     by_name: BTreeMap<Arc<str>, Arc<Topic>>,
     /// What the registry knows of each topic, by the topic's slot.

@@ -3,16 +3,16 @@
 //! A client that resumes on a removed topic is told of the gap only because its last number is
 //! remembered here.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::hub::stepped_map::SteppedMap;
 
 /// The last numbers of removed topics. Beyond the bound it keeps only one number, which is at least
 /// as great as theirs.
 #[derive(Debug, Default)]
 pub(crate) struct RemovedTopics {
-    numbers: HashMap<Arc<str>, u64>,
+    numbers: SteppedMap<Arc<str>, u64>,
     // Each number belongs to one message, so no two topics have the same.
     by_number: BTreeMap<u64, Arc<str>>,
     floor: u64,

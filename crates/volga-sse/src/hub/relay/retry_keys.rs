@@ -1,10 +1,11 @@
 //! The retry keys of messages that a hub without a relay has published. Pure.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hub::clock::Moment;
+use crate::hub::stepped_map::SteppedMap;
 
 /// For how long a message with the same retry key counts as the same message.
 pub const RETRY_WINDOW: Duration = Duration::from_secs(120);
@@ -14,7 +15,7 @@ pub const MAX_RETRY_KEYS: usize = 100_000;
 /// The numbers of published messages by their retry keys.
 #[derive(Debug, Default)]
 pub(crate) struct RetryKeys {
-    numbers: HashMap<Arc<str>, u64>,
+    numbers: SteppedMap<Arc<str>, u64>,
     /// In the order of time.
     all: VecDeque<(Moment, Arc<str>)>,
 }

@@ -1,6 +1,5 @@
 //! The state under the hub's lock: the last number, the registry of topics, and the presence.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::hub::clock::Moment;
@@ -13,6 +12,7 @@ use crate::hub::relay::retry_keys::RetryKeys;
 use crate::hub::settings::HubSettings;
 use crate::hub::slot_map::SlotMap;
 use crate::hub::state::reorder_buffer::ReorderBuffer;
+use crate::hub::stepped_map::SteppedMap;
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::{KeyChange, check_first_key};
 use crate::hub::topic::subscriber::Subscriber;
@@ -32,7 +32,7 @@ pub(crate) struct LockedState {
     /// True once a subscription has several topics or a pattern. It needs to know the topics of the
     /// last messages.
     pub(crate) remembers_messages: bool,
-    identities: HashMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
+    identities: SteppedMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
     pub(crate) presence: HubPresence,
     /// The holder of the lock has made changes of which not all watches know. It tells them once
     /// the lock is released.
@@ -236,7 +236,7 @@ impl LockedState {
         identity: &Arc<str>,
         subscriber: &Arc<Subscriber>,
     ) -> u32 {
-        let readers = self.identities.entry(Arc::clone(identity)).or_default();
+        let readers = self.identities.entry_or_default(Arc::clone(identity));
         readers.insert(Arc::clone(subscriber))
     }
 

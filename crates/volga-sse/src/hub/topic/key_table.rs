@@ -1,11 +1,12 @@
 //! The table of a keyed topic: the newest message of each key, in the order of their numbers. Pure.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::hub::error::PublishError;
+use crate::hub::stepped_map::SteppedMap;
 
 /// What a message means for the keys of a [keyed](crate::hub::HubBuilder::keyed) topic.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,7 +24,7 @@ pub enum KeyChange<'a> {
 #[derive(Debug)]
 pub(crate) struct KeyTable {
     max: usize,
-    numbers: HashMap<Arc<str>, u64>,
+    numbers: SteppedMap<Arc<str>, u64>,
     newest: BTreeMap<u64, (Arc<str>, Bytes)>,
     unkeyed: VecDeque<u64>,
     unkeyed_dropped: u64,
@@ -33,7 +34,7 @@ impl KeyTable {
     pub(crate) fn new(max: usize) -> Self {
         Self {
             max,
-            numbers: HashMap::new(),
+            numbers: SteppedMap::default(),
             newest: BTreeMap::new(),
             unkeyed: VecDeque::new(),
             unkeyed_dropped: 0,
@@ -42,7 +43,7 @@ impl KeyTable {
 
     /// Whether there is room for a value of this key.
     pub(crate) fn has_room(&self, key: &str) -> bool {
-        self.numbers.len() < self.max || self.numbers.contains_key(key)
+        self.numbers.len() < self.max || self.numbers.get(key).is_some()
     }
 
     pub(crate) fn max(&self) -> usize {
