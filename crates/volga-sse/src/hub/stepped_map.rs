@@ -220,7 +220,8 @@ mod tests {
                     }
                 }
                 prop_assert_eq!((map.len(), map.is_empty()), (naive.len(), naive.is_empty()));
-                let all: HashMap<_, _> = map.iter().map(|(key, value)| (key.clone(), *value)).collect();
+                let pairs = map.iter().map(|(key, value)| (key.clone(), *value));
+                let all: HashMap<_, _> = pairs.collect();
                 prop_assert_eq!(&all, &naive);
                 let mut copy = SteppedMap::default();
                 for (key, value) in &naive {
