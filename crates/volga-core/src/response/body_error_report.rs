@@ -41,7 +41,7 @@ impl<'a> BodyErrorReporterBuilder<'a> {
     pub fn build(&self, status: StatusCode) -> Option<BodyErrorReporter> {
         let context = self.0?;
         let hook = context.hook()?.clone();
-        let request = format!("{} {}", context.method(), context.path()).into();
+        let request = [context.method().as_str(), " ", context.path()].concat().into();
         Some(BodyErrorReporter { hook, request, status })
     }
 }

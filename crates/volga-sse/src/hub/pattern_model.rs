@@ -73,7 +73,7 @@ impl Reader {
     }
 
     fn reads(&self, name: &str) -> bool {
-        let parse = |text: &&str| TopicFilter::parse(text, 50).expect("valid");
+        let parse = |text: &&str| TopicFilter::parse(*text, 50).expect("valid");
         self.filters.iter().map(parse).any(|filter| filter.matches(name))
     }
 

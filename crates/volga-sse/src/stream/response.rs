@@ -33,7 +33,8 @@ use crate::stream::source::SseSource;
 #[must_use = "an event stream does nothing until it becomes a response"]
 pub struct Sse<S> {
     stream: S,
-    settings: StreamSettings,
+    /// `None` for the defaults. In a box, so that the value that moves into the response is small.
+    settings: Option<Box<StreamSettings>>,
     close: CloseHandle,
 }
 
@@ -46,25 +47,29 @@ impl<S: SseSource> Sse<S> {
     }
 
     fn from_source(stream: S) -> Self {
-        Self { stream, settings: StreamSettings::default(), close: CloseHandle::new() }
+        Self { stream, settings: None, close: CloseHandle::new() }
+    }
+
+    fn settings(&mut self) -> &mut StreamSettings {
+        self.settings.get_or_insert_default()
     }
 
     /// Sets the reconnection time that the stream opens with;
     /// [`DEFAULT_RETRY`](crate::stream::settings::DEFAULT_RETRY) by default.
     pub fn retry(mut self, time: Duration) -> Self {
-        self.settings.retry = Some(time);
+        self.settings().retry = Some(time);
         self
     }
 
     /// Opens the stream without a reconnection time. The client keeps the one that it has.
     pub fn without_retry(mut self) -> Self {
-        self.settings.retry = None;
+        self.settings().retry = None;
         self
     }
 
     /// Sets the heartbeat, which is sent into silence.
     pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
-        self.settings.heartbeat = heartbeat;
+        self.settings().heartbeat = heartbeat;
         self
     }
 
@@ -78,7 +83,7 @@ impl<S: SseSource> Sse<S> {
     /// Sets a message that is sent when the stream is closed from outside, before the reconnection
     /// time.
     pub fn farewell(mut self, message: Message) -> Self {
-        self.settings.farewell = Some(message);
+        self.settings().farewell = Some(message);
         self
     }
 
@@ -86,7 +91,7 @@ impl<S: SseSource> Sse<S> {
     /// [`DEFAULT_FAREWELL_SPREAD`](crate::stream::spread::DEFAULT_FAREWELL_SPREAD) by default. Each
     /// client gets a reconnection time of one second plus a random part of the window.
     pub fn farewell_spread(mut self, window: Duration) -> Self {
-        self.settings.farewell_spread = window;
+        self.settings().farewell_spread = window;
         self
     }
 
@@ -95,7 +100,7 @@ impl<S: SseSource> Sse<S> {
     /// default. The last frame may exceed it, and one frame is always sent. See
     /// [`StreamEnd::has_unsent`] for what happens when more is ready.
     pub fn max_closing_bytes(mut self, bytes: usize) -> Self {
-        self.settings.closing.bytes = bytes;
+        self.settings().closing.bytes = bytes;
         self
     }
 
@@ -103,14 +108,14 @@ impl<S: SseSource> Sse<S> {
     /// maximum age; [`DEFAULT_MAX_CLOSING_TIME`](crate::stream::settings::DEFAULT_MAX_CLOSING_TIME)
     /// by default.
     pub fn max_closing_time(mut self, time: Duration) -> Self {
-        self.settings.closing.time = time;
+        self.settings().closing.time = time;
         self
     }
 
     /// Closes the stream, with its farewell, when the future is ready: when a session ends or a
     /// token is cancelled, for example. The task that polls the body polls the future, too.
     pub fn close_on(mut self, future: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.settings.close_on = Some(Box::pin(future));
+        self.settings().close_on = Some(Box::pin(future));
         self
     }
 
@@ -118,14 +123,14 @@ impl<S: SseSource> Sse<S> {
     /// counts from the first poll of the body. With jitter, clients that connected at the same
     /// time, after a restart for example, do not reconnect at the same time.
     pub fn max_age(mut self, age: Duration, jitter: Duration) -> Self {
-        self.settings.max_age = Some(MaxAge { age, jitter });
+        self.settings().max_age = Some(MaxAge { age, jitter });
         self
     }
 
     /// Closes the stream, with its farewell, at this time: when the client's token expires, for
     /// example. At most one frame of messages is sent after this time.
     pub fn deadline(mut self, at: Instant) -> Self {
-        self.settings.deadline = Some(at);
+        self.settings().deadline = Some(at);
         self
     }
 
@@ -177,9 +182,11 @@ impl<S: SseSource> From<Sse<S>> for Response<SseBody<S>> {
 
 impl<S> fmt::Debug for Sse<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let defaults = StreamSettings::default();
+        let settings = self.settings.as_deref().unwrap_or(&defaults);
         f.debug_struct("Sse")
-            .field("retry", &self.settings.retry)
-            .field("heartbeat", &self.settings.heartbeat)
+            .field("retry", &settings.retry)
+            .field("heartbeat", &settings.heartbeat)
             .field("kind", &self.close.kind())
             .finish_non_exhaustive()
     }

@@ -2,6 +2,7 @@
 
 use std::{future::Future, pin::Pin, task::Context, time::Duration};
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::codec::error::EncodeError;
@@ -16,6 +17,10 @@ use crate::stream::spread::{DEFAULT_FAREWELL_SPREAD, farewell_retry, part_of, ra
 /// The reconnection time with which a stream opens. It also replaces a longer one that an earlier
 /// farewell gave to the client.
 pub const DEFAULT_RETRY: Duration = Duration::from_secs(3);
+
+/// The message that a stream opens with by default. It is a constant, because most streams open with
+/// it.
+const DEFAULT_OPENING: &[u8] = b"retry: 3000\n";
 
 /// How many bytes a stream still sends after it was closed: 1 MiB, which is as much as a hub's
 /// topic holds by default.
@@ -72,8 +77,11 @@ impl Default for StreamSettings {
 impl StreamSettings {
     /// The message that a stream starts with. It has the reconnection time, so that one from an
     /// earlier farewell does not stay in effect.
-    pub(crate) fn opening(&self) -> Option<Message> {
-        self.retry.map(|time| Message::new().retry(time))
+    pub(crate) fn opening(&self) -> Option<Piece> {
+        self.retry.map(|time| match time {
+            DEFAULT_RETRY => Piece::Encoded(Bytes::from_static(DEFAULT_OPENING)),
+            _ => Piece::Message(Message::new().retry(time)),
+        })
     }
 
     /// Makes the times of a stream that starts now.
@@ -115,5 +123,26 @@ impl StreamSettings {
         }
         let retry = farewell_retry(self.farewell_spread, random_seed());
         frame.push(Piece::Message(Message::new().retry(retry)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_opening_has_the_default_reconnection_time() {
+        let encoded = Message::new().retry(DEFAULT_RETRY).encode().expect("a short message");
+        assert_eq!(encoded.as_bytes(), DEFAULT_OPENING);
+        for (retry, expect) in [
+            (Some(DEFAULT_RETRY), "retry: 3000\n"),
+            (Some(Duration::from_millis(1)), "retry: 1\n"),
+            (None, ""),
+        ] {
+            let settings = StreamSettings { retry, ..StreamSettings::default() };
+            let mut frame = Frame::default();
+            settings.opening().into_iter().for_each(|piece| frame.push(piece).expect("short"));
+            assert_eq!(frame.into_bytes(), expect);
+        }
     }
 }

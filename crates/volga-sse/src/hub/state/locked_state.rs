@@ -111,13 +111,16 @@ impl LockedState {
         names: impl Iterator<Item = &'a str> + Clone,
         settings: &HubSettings,
     ) -> Result<Vec<Arc<Topic>>, SubscribeError> {
-        let is_there = |locked: &Self, name| match locked.registry.find(name) {
-            Some(topic) if settings.creation == TopicCreation::Explicit => {
-                locked.registry.is_explicit(topic)
-            }
-            found => found.is_some(),
+        let is_explicit = settings.creation == TopicCreation::Explicit;
+        let existing = |locked: &Self, name| {
+            let topic = locked.registry.find(name)?;
+            (!is_explicit || locked.registry.is_explicit(topic)).then(|| Arc::clone(topic))
         };
-        let mut missing = names.clone().filter(|name| !is_there(self, name)).peekable();
+        // Most subscriptions name topics that exist. Then each name is looked up once.
+        if let Some(topics) = names.clone().map(|name| existing(self, name)).collect() {
+            return Ok(topics);
+        }
+        let mut missing = names.clone().filter(|name| existing(self, name).is_none()).peekable();
         if let Some(first) = missing.peek()
             && settings.creation != TopicCreation::OnUse
         {

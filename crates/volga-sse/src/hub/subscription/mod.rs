@@ -38,8 +38,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use crate::codec::encode::EncodedMessage;
-use crate::codec::position::Position;
+use crate::codec::encode::{EncodedMessage, prefix};
+use crate::codec::position::{Position, PositionText};
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::subscription::delivery::Delivery;
@@ -395,7 +395,9 @@ impl Subscription {
     /// A message that has an ID and nothing else.
     fn position_message(&self) -> Delivery {
         let position = self.position();
-        Delivery::Message(EncodedMessage::from_log(format!("id: {position}\n\n").into(), position))
+        let id = PositionText::new(position);
+        let lines = [&prefix::ID[..], id.as_str().as_bytes(), b"\n\n"].concat();
+        Delivery::Message(EncodedMessage::from_log(lines.into(), position))
     }
 
     fn reported_through(&self) -> u64 {

@@ -58,17 +58,18 @@ impl StartRequest {
     ) -> StartPoint {
         let place = self.place(hub, last);
         let floor = self.floor(hub, last);
-        let mut all: Vec<Arc<Topic>> =
-            topics.named().iter().map(|membership| Arc::clone(&membership.topic)).collect();
+        let mut matching = Vec::new();
         if let SubscribedTopics::Several(set) = topics
             && set.has_patterns()
             && self.needs_topics(hub, &place, floor)
         {
-            self.add_matching(hub, set, &mut all);
+            self.add_matching(hub, set, &mut matching);
         }
-        all.iter().for_each(|topic| _ = topic.expire(now, &hub.settings.bounds));
-        let before = all.iter().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
-        let (cursor, opening) = self.opening(hub, &place, last, floor, before, &all);
+        let named = topics.named().iter().map(|membership| &membership.topic);
+        let all = named.chain(&matching);
+        all.clone().for_each(|topic| _ = topic.expire(now, &hub.settings.bounds));
+        let before = all.clone().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
+        let (cursor, opening) = self.opening(hub, &place, last, floor, before, all);
         StartPoint { cursor, opening, floor }
     }
 
@@ -117,14 +118,14 @@ impl StartRequest {
     /// Returns the cursor, and what the subscription does before the cursor advances normally. The
     /// client sees nothing up to `floor`. `before` is an upper bound of the numbers that removed
     /// topics of these names had.
-    fn opening(
+    fn opening<'a>(
         &self,
         hub: &HubState,
         place: &ResumePlace,
         last: u64,
         floor: u64,
         before: u64,
-        topics: &[Arc<Topic>],
+        mut topics: impl Iterator<Item = &'a Arc<Topic>> + Clone,
     ) -> (u64, Option<Opening>) {
         // The last number that the client has, and the number after which it reads on.
         let resumed = match *place {
@@ -134,13 +135,13 @@ impl StartRequest {
         };
         if let Some((after, through)) = resumed {
             hub.counters.resumed.fetch_add(1, Ordering::Relaxed);
-            let unseen = topics.iter().map(|topic| topic.last_through(floor)).max().unwrap_or(0);
+            let unseen = topics.map(|topic| topic.last_through(floor)).max().unwrap_or(0);
             let lost = before.max(through).max(if floor > through { unseen } else { 0 });
             let opening = (lost > after).then_some(Opening::Returning { after, lost });
             return (through.max(floor), opening);
         }
-        let unkeyed_after = self.history_start(last, topics).max(floor);
-        let has_keys = topics.iter().any(|topic| topic.is_keyed());
+        let unkeyed_after = self.history_start(last, topics.clone()).max(floor);
+        let has_keys = topics.any(|topic| topic.is_keyed());
         let start = has_keys.then_some(Start { through: last, unkeyed_after });
         let cursor = if has_keys { floor } else { unkeyed_after };
         let opening = if self.resume == ResumePoint::Newcomer {
@@ -153,11 +154,11 @@ impl StartRequest {
     }
 
     /// Returns the number after which the requested history starts.
-    fn history_start(&self, last: u64, topics: &[Arc<Topic>]) -> u64 {
+    fn history_start<'a>(&self, last: u64, topics: impl Iterator<Item = &'a Arc<Topic>>) -> u64 {
         if self.history == 0 {
             return last;
         }
-        let plain = topics.iter().filter(|topic| !topic.is_keyed());
+        let plain = topics.filter(|topic| !topic.is_keyed());
         let mut numbers: Vec<u64> =
             plain.flat_map(|topic| topic.last_numbers(self.history)).collect();
         numbers.sort_unstable();

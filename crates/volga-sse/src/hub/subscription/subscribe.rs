@@ -151,8 +151,8 @@ impl<'a> Subscribe<'a> {
     /// full, or if it is closed and
     /// [`closed_response`](crate::hub::HubBuilder::closed_response) refuses the client. No topic
     /// was created then.
-    pub fn open(self) -> Result<Subscription, SubscribeError> {
-        let filters = self.filters()?;
+    pub fn open(mut self) -> Result<Subscription, SubscribeError> {
+        let filters = self.take_filters()?;
         let settings = &self.hub.settings;
         let now = self.hub.clock.now();
         let mut locked = self.hub.lock();
@@ -180,16 +180,13 @@ impl<'a> Subscribe<'a> {
         if is_closed {
             subscriber.close(SubscriptionEnd::HubClosed);
         }
-        let mut memberships: Vec<_> =
-            (0..).zip(&named).map(|(tag, topic)| topic.join(&subscriber, tag)).collect();
         named.iter().for_each(|topic| locked.registry.note_named_subscriber(topic));
         let mut new_patterns = Vec::new();
-        let topics = match memberships.pop() {
-            Some(only) if memberships.is_empty() && patterns.is_empty() => {
-                SubscribedTopics::One(only)
-            }
-            last_named => {
-                memberships.extend(last_named);
+        let topics = match &named[..] {
+            [only] if patterns.is_empty() => SubscribedTopics::One(only.join(&subscriber, 0)),
+            _ => {
+                let memberships: Vec<_> =
+                    (0..).zip(&named).map(|(tag, topic)| topic.join(&subscriber, tag)).collect();
                 locked.remembers_messages = true;
                 let mut join = |(tag, pattern): (u32, &&'_ Pattern)| {
                     let (membership, is_new) =
@@ -250,8 +247,8 @@ impl<'a> Subscribe<'a> {
         self.hub.note_new_patterns(topics);
     }
 
-    /// The parsed names and patterns, each once.
-    fn filters(&self) -> Result<Vec<TopicFilter>, SubscribeError> {
+    /// Takes the names and patterns, parsed and each once.
+    fn take_filters(&mut self) -> Result<Vec<TopicFilter>, SubscribeError> {
         let settings = &self.hub.settings;
         let max = settings.max_topics_per_subscription;
         if self.topics.is_empty() {
@@ -261,7 +258,7 @@ impl<'a> Subscribe<'a> {
             return Err(SubscribeError::TooManyFilters { max });
         }
         let mut filters = Vec::with_capacity(self.topics.len());
-        for text in &self.topics {
+        for text in std::mem::take(&mut self.topics) {
             let filter = TopicFilter::parse(text, settings.max_topic_name)?;
             if let TopicFilter::Name(name) = &filter
                 && self.policy == Policy::Latest

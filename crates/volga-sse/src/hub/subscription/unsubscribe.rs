@@ -12,7 +12,6 @@ use crate::hub::topic::membership::Membership;
 impl Drop for Subscription {
     fn drop(&mut self) {
         let hub = Arc::clone(&self.hub);
-        let topics = std::mem::replace(&mut self.topics, SubscribedTopics::Several(Box::default()));
         if let Some(extras) = &mut self.extras
             && let (Some(waiting), Some(shared)) = (&mut extras.waiting, &hub.shared)
         {
@@ -22,10 +21,10 @@ impl Drop for Subscription {
             && let Some((identity, handle)) = extras.identity.take()
         {
             let gone_at = hub.settings.gone_at(hub.clock.now());
-            let filters: Vec<_> = topics.filters().collect();
+            let filters: Vec<_> = self.topics.filters().collect();
             let mut locked = hub.lock();
             if !self.subscriber.has_signed_out()
-                && let Some(overlap) = topics.overlap()
+                && let Some(overlap) = self.topics.overlap()
             {
                 locked.presence.overlaps.remove(&identity, &overlap);
             }
@@ -43,14 +42,14 @@ impl Drop for Subscription {
             locked.remove_identity(&identity, handle);
         }
         hub.counters.subscribers.fetch_sub(1, Ordering::Relaxed);
-        match topics {
+        match &mut self.topics {
             SubscribedTopics::One(membership) => {
                 frame_cache::remove(&membership.topic);
                 hub.note_left(membership.leave().into_iter().collect());
             }
             SubscribedTopics::Several(set) => {
-                let TopicSet { named, patterns, .. } = *set;
-                let mut left: Vec<_> = named.into_iter().filter_map(Membership::leave).collect();
+                let TopicSet { named, patterns, .. } = std::mem::take(&mut **set);
+                let mut left: Vec<_> = named.iter().filter_map(Membership::leave).collect();
                 if !patterns.is_empty() {
                     let gone: Vec<_> = {
                         // Patterns go under the lock, so that a publisher knows which ones are

@@ -30,9 +30,9 @@ impl Membership {
 
     /// Removes the subscription. Returns the topic if this was its last subscription by name. The
     /// caller must then tell the registry.
-    pub(crate) fn leave(self) -> Option<Arc<Topic>> {
+    pub(crate) fn leave(&self) -> Option<Arc<Topic>> {
         let (subscriber, was_last) = self.topic.readers.leave(self.handle);
         self.topic.delivered.fetch_add(subscriber.delivered(), Ordering::Relaxed);
-        was_last.then_some(self.topic)
+        was_last.then(|| Arc::clone(&self.topic))
     }
 }

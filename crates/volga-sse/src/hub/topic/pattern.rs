@@ -12,8 +12,9 @@ pub(crate) enum TopicFilter {
 }
 
 impl TopicFilter {
-    pub(crate) fn parse(text: &str, max: usize) -> Result<Self, TopicError> {
-        check_segments(text, max)?;
+    pub(crate) fn parse(text: impl Into<String>, max: usize) -> Result<Self, TopicError> {
+        let text = text.into();
+        check_segments(&text, max)?;
         let mut at = 0;
         let mut is_pattern = false;
         for segment in text.split('.') {
@@ -29,7 +30,6 @@ impl TopicFilter {
             }
             at = end + 1;
         }
-        let text = text.to_owned();
         Ok(if is_pattern { Self::Pattern(Pattern(text.into())) } else { Self::Name(text) })
     }
 

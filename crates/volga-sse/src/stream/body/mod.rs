@@ -27,7 +27,6 @@ use crate::stream::body::closing::ClosingStream;
 use crate::stream::close::{CloseHandle, EndReason, SentCounts, StreamEnd};
 use crate::stream::frame::Frame;
 use crate::stream::heartbeat::Heartbeat;
-use crate::stream::item::sealed::Piece;
 use crate::stream::schedule::{Schedule, TimerAction};
 use crate::stream::settings::StreamSettings;
 use crate::stream::source::SseSource;
@@ -70,9 +69,9 @@ pin_project! {
         phase: Phase,
         // The task that the close handle and the timer will wake, while both of them know it.
         known_waker: Option<Waker>,
-        // On the heap, because they are used once or twice in a stream's life. `None` once the
-        // stream is open, if only defaults are left. A stream may wait for hours, and the settings
-        // were a fifth of the memory that it held.
+        // On the heap, because they are used once or twice in a stream's life. `None` for the
+        // defaults, and once the stream is open, if only defaults are left. A stream may wait for
+        // hours, and the settings were a fifth of the memory that it held.
         settings: Option<Box<StreamSettings>>,
         end_notifier: EndNotifier,
     }
@@ -117,14 +116,18 @@ impl Drop for EndNotifier {
 }
 
 impl<S> SseBody<S> {
-    pub(crate) fn new(stream: S, settings: StreamSettings, close: CloseHandle) -> Self {
+    pub(crate) fn new(
+        stream: S,
+        settings: Option<Box<StreamSettings>>,
+        close: CloseHandle,
+    ) -> Self {
         Self {
             stream,
             timer: None,
             schedule: Schedule::default(),
             phase: Phase::Opening,
             known_waker: None,
-            settings: Some(Box::new(settings)),
+            settings,
             end_notifier: EndNotifier { close, sent: SentCounts::default() },
         }
     }
@@ -465,14 +468,15 @@ impl<S: SseSource> SseBodyProj<'_, S> {
 
     /// Starts the clock, and sends what a stream starts with.
     fn open(&mut self, frame: &mut Frame) -> Result<(), EncodeError> {
-        let settings = self.settings.get_or_insert_default();
+        let defaults = StreamSettings::default();
+        let settings = self.settings.as_deref().unwrap_or(&defaults);
         *self.schedule = settings.schedule(Instant::now());
         self.timer.set(self.schedule.next().map(sleep_until));
         let opening = settings.opening();
         if settings.is_default_from_now_on() {
             *self.settings = None;
         }
-        opening.map_or(Ok(()), |opening| frame.push(Piece::Message(opening)))
+        opening.map_or(Ok(()), |opening| frame.push(opening))
     }
 
     /// Waits for a close or for the clock.
