@@ -204,7 +204,8 @@ impl Hub {
     /// Returns false if the topic does not exist.
     ///
     /// Open subscriptions stay open. A subscription that has not read the last messages is told of
-    /// a gap, and so is a client that resumes later. If keys of the topic have values, every
+    /// a gap, or ends with [`Policy::Close`](crate::hub::Policy::Close). A client that resumes
+    /// later is told of a gap as well. If keys of the topic have values, every
     /// subscription is told of a gap with a [snapshot](crate::hub::Gap::has_snapshot), after which
     /// a page knows that the values are gone. This gap takes a position of the hub. (A
     /// [shared](HubBuilder::build_shared) hub gives no positions. There, this node alone removes

@@ -47,6 +47,7 @@
 // | `slot_map`, `clock`, `sync`, `plural` | small parts: a dense slot map, time, locks, plurals |
 // | `loom_model`, `loom_model_shared` | the hub, and a shared hub, under every order of their threads |
 // | `pattern_model` | readers of several topics, compared with a plain list |
+// | `removal_tests` | readers of topics that are removed |
 
 mod builder;
 mod clock;
@@ -64,6 +65,8 @@ mod policy;
 mod presence;
 mod registry;
 mod relay;
+#[cfg(all(test, not(loom)))]
+mod removal_tests;
 mod settings;
 mod slot_map;
 mod state;

@@ -34,6 +34,8 @@ const MAX_SHARED_SETS: usize = 256;
 pub(crate) struct Patterns {
     /// Grows with every pattern that comes or goes. Zero means that there never was one.
     version: AtomicU64,
+    /// The topics that the hub has removed and forgotten had no greater numbers.
+    forgotten: AtomicU64,
     index: RwLock<PatternIndex>,
 }
 
@@ -48,7 +50,11 @@ struct PatternIndex {
 
 impl Default for Patterns {
     fn default() -> Self {
-        Self { version: AtomicU64::new(0), index: RwLock::new(PatternIndex::default()) }
+        Self {
+            version: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
+            index: RwLock::new(PatternIndex::default()),
+        }
     }
 }
 
@@ -114,8 +120,10 @@ impl Patterns {
         let id = index.next_id;
         let place = index.tree.entry(pattern);
         let is_new = place.is_none();
-        let shared =
-            place.get_or_insert_with(|| Arc::new(SharedPattern::new(id, pattern.clone(), last)));
+        let shared = place.get_or_insert_with(|| {
+            let forgotten = self.forgotten.load(Ordering::Relaxed);
+            Arc::new(SharedPattern::new(id, pattern.clone(), last, forgotten))
+        });
         let membership = PatternMembership::join(Arc::clone(shared), subscriber, tag);
         if is_new {
             // IDs are used again only after 2^32 patterns, when the old one is long gone.
@@ -136,6 +144,12 @@ impl Patterns {
         index.tree.remove(&pattern.pattern);
         self.change(&mut index);
         Some(pattern)
+    }
+
+    /// Sets a number that is at least as great as those of the topics that the hub has removed and
+    /// forgotten. Called only under the hub's lock.
+    pub(crate) fn set_forgotten(&self, number: u64) {
+        self.forgotten.store(number, Ordering::Relaxed);
     }
 
     /// All patterns.

@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use crate::hub::state::hub_state::HubState;
-use crate::hub::state::locked_state::LockedState;
+use crate::hub::state::locked_state::{Deferred, LockedState};
 use crate::hub::sync::MutexGuard;
 
 /// The hub's lock while it is held.
@@ -44,8 +44,9 @@ impl Drop for StateGuard<'_> {
         if !locked.has_deferred() {
             return;
         }
-        let (wakers, removed, must_tell) = locked.take_deferred();
+        let Deferred { wakers, removed, contents, must_tell } = locked.take_deferred();
         drop(locked);
+        drop(contents);
         wakers.wake();
         removed.iter().for_each(|topic| topic.clear());
         if must_tell {

@@ -247,8 +247,8 @@ impl HubState {
         let is_told = self.shared.is_none() && topic.has_values();
         if is_told {
             locked.last_number += 1;
-            let number = locked.last_number;
-            topic.clear_through(number);
+            locked.clear_topic(&topic);
+            topic.note_gap(locked.last_number);
         }
         let patterns = if is_told { self.remember(&locked, &topic) } else { None };
         if is_told {

@@ -13,9 +13,9 @@ use crate::hub::relay::retry_keys::RetryKeys;
 use crate::hub::settings::HubSettings;
 use crate::hub::slot_map::SlotMap;
 use crate::hub::state::reorder_buffer::ReorderBuffer;
-use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::{KeyChange, check_first_key};
 use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::{Topic, TopicContents};
 use crate::hub::topic_creation::TopicCreation;
 
 /// The state under the hub's lock.
@@ -42,10 +42,23 @@ pub(crate) struct LockedState {
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
     /// time.
     removed: Vec<Arc<Topic>>,
+    /// The contents of topics that were cleared and are still read, for the same reason.
+    contents: Vec<TopicContents>,
     /// The retry keys of the last messages of a hub without a relay.
     pub(crate) retry_keys: RetryKeys,
     /// The messages of a shared hub that wait for earlier ones.
     pub(crate) reorder_buffer: ReorderBuffer,
+}
+
+/// The work for the time after the hub's lock is released.
+pub(crate) struct Deferred {
+    pub(crate) wakers: WakerLists,
+    /// Topics to clear.
+    pub(crate) removed: Vec<Arc<Topic>>,
+    /// Contents to drop.
+    pub(crate) contents: Vec<TopicContents>,
+    /// Whether watches must be told of changes.
+    pub(crate) must_tell: bool,
 }
 
 impl LockedState {
@@ -163,12 +176,17 @@ impl LockedState {
     pub(crate) fn remove_topic(&mut self, topic: &Arc<Topic>, settings: &HubSettings, now: Moment) {
         self.registry.set_explicit(topic, false);
         if self.registry.readership(topic) == TopicReaders::Named {
-            topic.clear();
+            self.clear_topic(topic);
         } else {
             self.registry.remove(topic, settings);
         }
         self.registry.reclassify(topic, settings, now);
         self.clean_up_removed();
+    }
+
+    /// Drops everything that a topic holds. The memory is freed once the lock is released.
+    pub(crate) fn clear_topic(&mut self, topic: &Topic) {
+        self.contents.push(topic.take_contents());
     }
 
     /// Notes that a message was appended to a topic.
@@ -338,14 +356,18 @@ impl LockedState {
 
     /// Whether there is work for the time after the lock is released.
     pub(crate) fn has_deferred(&self) -> bool {
-        self.must_tell || !(self.wakers.is_empty() && self.removed.is_empty())
+        let frees_memory = !(self.removed.is_empty() && self.contents.is_empty());
+        self.must_tell || frees_memory || !self.wakers.is_empty()
     }
 
-    /// Takes the work for the time after the lock is released: wakers to wake, topics to clear, and
-    /// whether watches must be told of changes.
-    pub(crate) fn take_deferred(&mut self) -> (WakerLists, Vec<Arc<Topic>>, bool) {
-        let must_tell = self.take_must_tell();
-        (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed), must_tell)
+    /// Takes the work for the time after the lock is released.
+    pub(crate) fn take_deferred(&mut self) -> Deferred {
+        Deferred {
+            must_tell: self.take_must_tell(),
+            wakers: std::mem::take(&mut self.wakers),
+            removed: std::mem::take(&mut self.removed),
+            contents: std::mem::take(&mut self.contents),
+        }
     }
 
     /// Whether watches must be told of changes. If they must, the caller

@@ -273,14 +273,16 @@ impl HubState {
         changes: &mut Changes,
     ) -> Arc<Topic> {
         let number = locked.last_number;
-        let topic = locked.topic(name).unwrap_or_else(|| {
+        let existing = locked.topic(name);
+        let is_missing = existing.is_none();
+        let topic = existing.unwrap_or_else(|| Arc::new(Topic::removed(name)));
+        topic.note_lost(number, key);
+        if is_missing {
             // No subscription names the topic. Those with a pattern find it among the last
             // messages, as they find a topic that was removed.
             let max = self.settings.max_remembered_topics;
-            locked.registry.note_removed(name, number, max);
-            Arc::new(Topic::removed(name))
-        });
-        topic.note_lost(number, key);
+            locked.registry.note_removed(&topic, number, max);
+        }
         changes.patterns.extend(self.remember(locked, &topic));
         topic
     }
