@@ -14,7 +14,8 @@ pub(crate) mod pattern_set;
 pub(crate) mod shared_pattern;
 pub(crate) mod tree;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::hub::patterns::pattern_set::PatternSet;
@@ -29,6 +30,9 @@ use crate::hub::topic::subscriber::Subscriber;
 /// sets of their own.
 const MAX_SHARED_SETS: usize = 256;
 
+/// How many patterns are taken from the index before its lock is released and taken again.
+const PATTERNS_PER_PAGE: usize = 128;
+
 /// The patterns of a hub. Patterns come and go only under the hub's lock.
 #[derive(Debug)]
 pub(crate) struct Patterns {
@@ -42,6 +46,7 @@ pub(crate) struct Patterns {
 #[derive(Debug, Default)]
 struct PatternIndex {
     tree: PatternTree<Arc<SharedPattern>>,
+    by_id: BTreeMap<u32, Arc<SharedPattern>>,
     next_id: u32,
     last_set_id: u64,
     /// The sets that topics have, by the IDs of their patterns.
@@ -126,6 +131,8 @@ impl Patterns {
         });
         let membership = PatternMembership::join(Arc::clone(shared), subscriber, tag);
         if is_new {
+            let new = Arc::clone(&membership.pattern);
+            index.by_id.insert(id, new);
             // IDs are used again only after 2^32 patterns, when the old one is long gone.
             index.next_id = id.wrapping_add(1);
             self.change(&mut index);
@@ -142,6 +149,7 @@ impl Patterns {
         }
         let mut index = write(&self.index);
         index.tree.remove(&pattern.pattern);
+        index.by_id.remove(&pattern.id);
         self.change(&mut index);
         Some(pattern)
     }
@@ -152,11 +160,22 @@ impl Patterns {
         self.forgotten.store(number, Ordering::Relaxed);
     }
 
-    /// All patterns.
-    pub(crate) fn all(&self) -> Vec<Arc<SharedPattern>> {
-        let mut all = Vec::new();
-        read(&self.index).tree.for_each(&mut |pattern| all.push(Arc::clone(pattern)));
-        all
+    /// Visits every pattern. Each pattern that is there from the start to the end is visited once.
+    /// The lock is not held meanwhile, because opening a subscription waits for it.
+    pub(crate) fn walk(&self, mut visit: impl FnMut(&Arc<SharedPattern>)) {
+        let mut start = Bound::Unbounded;
+        loop {
+            let page: Vec<_> = {
+                let index = read(&self.index);
+                let page = index.by_id.range((start, Bound::Unbounded)).take(PATTERNS_PER_PAGE);
+                page.map(|(_, pattern)| Arc::clone(pattern)).collect()
+            };
+            page.iter().for_each(&mut visit);
+            match page.last() {
+                Some(last) => start = Bound::Excluded(last.id),
+                None => return,
+            }
+        }
     }
 
     fn change(&self, index: &mut PatternIndex) {

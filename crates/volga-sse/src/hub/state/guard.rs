@@ -20,6 +20,8 @@ pub(crate) struct StateGuard<'a> {
 
 impl<'a> StateGuard<'a> {
     pub(crate) fn new(hub: &'a HubState, guard: MutexGuard<'a, LockedState>) -> Self {
+        #[cfg(test)]
+        crate::hub::work_counts::note_held(true);
         Self { hub, guard: Some(guard) }
     }
 }
@@ -41,6 +43,8 @@ impl DerefMut for StateGuard<'_> {
 impl Drop for StateGuard<'_> {
     fn drop(&mut self) {
         let Some(mut locked) = self.guard.take() else { return };
+        #[cfg(test)]
+        crate::hub::work_counts::note_held(false);
         if !locked.has_deferred() {
             return;
         }

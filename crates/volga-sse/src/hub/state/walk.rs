@@ -49,8 +49,13 @@ impl HubState {
     /// Wakes every subscription that sleeps, so that it looks at the state of its node. The caller
     /// has changed that state. A subscription that begins meanwhile looks at it before it sleeps.
     pub(crate) fn wake_all_readers(&self) {
-        self.walk_names("", WaitList::wake);
-        self.patterns.all().iter().for_each(WaitList::wake);
+        self.walk_all(WaitList::wake);
+        self.patterns.walk(WaitList::wake);
+    }
+
+    /// Visits every topic, as [`walk`](Self::walk) does.
+    pub(crate) fn walk_all(&self, visit: impl FnMut(&Arc<Topic>)) {
+        self.walk_names("", visit);
     }
 
     /// The greatest numbers greater than `after` of topics that were removed before these patterns
