@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use volga_relay_disk::{DiskLog, DiskLogError, Durability};
 use volga_sse::{
     Message, Position,
-    hub::{Hub, SendError},
+    hub::{Hub, PublishError, SendError, SubscriptionEnd},
 };
 
 use super::support::{Received, builder, log, open, ready};
@@ -342,19 +342,25 @@ async fn the_file_reuses_its_pages_and_does_not_shrink() {
     assert!(sizes[7] <= 2 * sizes[1], "{sizes:?}");
 }
 
-/// The file is free for another process once the hub is closed.
+/// The streams of the identity end whether anything is written or not.
 #[tokio::test]
-async fn a_closed_hub_says_why_nothing_is_written() {
+async fn a_closed_hub_still_signs_an_identity_out() {
     let folder = tempfile::tempdir().unwrap();
     let hub = open(&log(folder.path()));
-    hub.close();
-    let error = loop {
-        match hub.send_close_identity("anna").await {
-            // The thread of the log has not seen yet that the hub is closed.
-            Ok(_) | Err(SendError::Unknown(_)) => tokio::task::yield_now().await,
-            Err(error) => break error,
+    let open = || hub.subscribe("a").identity("anna").open().unwrap();
+    let before = hub.send("a", text("1")).await.unwrap();
+    for is_closed in [false, true, true] {
+        if is_closed {
+            hub.close();
+            // The file is free for another process, so the thread of the log has ended.
+            until_closed(&folder.path().join("hub.redb"));
         }
-    };
-    let SendError::NotSent(error) = error else { panic!("{error:?}") };
-    assert!(error.to_string().contains("the hub is closed"), "{error}");
+        let anna = open();
+        let receipt = hub.send_close_identity("anna").await.unwrap();
+        assert_eq!(receipt.machines, 1);
+        assert_eq!(receipt.position, before.position);
+        assert_eq!(anna.end(), Some(SubscriptionEnd::IdentityClosed));
+    }
+    let error = hub.send("a", text("2")).await.unwrap_err();
+    assert!(matches!(error, SendError::Refused(PublishError::Closed)), "{error}");
 }

@@ -177,6 +177,7 @@ async fn a_closed_hub_still_signs_an_identity_out_on_the_other_nodes() {
     let [closed, other] = [node(&server), node(&server)];
     until_ready(&closed).await;
     until_ready(&other).await;
+    let mut own = closed.subscribe("t").identity("anna").open().expect("open");
     closed.close();
     let has_left = || {
         let clients: String = server.command(&["CLIENT", "LIST", "TYPE", "normal"]);
@@ -188,6 +189,8 @@ async fn a_closed_hub_still_signs_an_identity_out_on_the_other_nodes() {
         let anna = other.subscribe("t").identity("anna").open().expect("open");
         let sent = closed.send_close_identity("anna").await;
         assert!(sent.is_ok(), "{sent:?}");
+        assert_eq!(own.end(), Some(SubscriptionEnd::IdentityClosed));
+        own = closed.subscribe("t").identity("anna").open().expect("open");
         until("she was signed out", || anna.end() == Some(SubscriptionEnd::IdentityClosed)).await;
     }
     until("the node is not connected", has_left).await;

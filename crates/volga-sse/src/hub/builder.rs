@@ -140,7 +140,8 @@ impl HubBuilder {
 
     /// Sets for how many removed topics the hub remembers the last position. The default is
     /// [`DEFAULT_MAX_REMEMBERED_TOPICS`]. A client that resumes on a topic that is no longer
-    /// remembered may be told of a gap although it missed nothing. A gap is never left out.
+    /// remembered may be told of a gap although it missed nothing. An open subscription is told
+    /// only of what it missed, however long it sleeps. A gap is never left out.
     pub fn max_remembered_topics(mut self, topics: usize) -> Self {
         self.settings.max_remembered_topics = topics;
         self

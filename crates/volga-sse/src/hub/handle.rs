@@ -204,7 +204,8 @@ impl Hub {
     /// Returns false if the topic does not exist.
     ///
     /// Open subscriptions stay open. A subscription that has not read the last messages is told of
-    /// a gap, and so is a client that resumes later. If keys of the topic have values, every
+    /// a gap, or ends with [`Policy::Close`](crate::hub::Policy::Close). A client that resumes
+    /// later is told of a gap as well. If keys of the topic have values, every
     /// subscription is told of a gap with a [snapshot](crate::hub::Gap::has_snapshot), after which
     /// a page knows that the values are gone. This gap takes a position of the hub. (A
     /// [shared](HubBuilder::build_shared) hub gives no positions. There, this node alone removes
@@ -269,7 +270,8 @@ impl Hub {
     /// [grace](HubBuilder::presence_grace), on other nodes within about a second.
     ///
     /// The call begins at once, and its result is the one of [`send`](Self::send). You may repeat a
-    /// call that has failed.
+    /// call that has failed. It also works after [`close`](Self::close), so a request that signs a
+    /// user out while the server shuts down succeeds.
     ///
     /// ```
     /// use volga_sse::hub::{Hub, SubscriptionEnd};
@@ -285,9 +287,8 @@ impl Hub {
     /// # Errors
     ///
     /// The result is an error as in [`send`](Self::send). The subscriptions of this node have ended
-    /// also then.
-    /// It is [`Refused`](crate::hub::SendError::Refused) if the identity is longer than
-    /// [`MAX_SHARED_IDENTITY`](crate::hub::MAX_SHARED_IDENTITY).
+    /// also then. In a shared hub it is [`Refused`](crate::hub::SendError::Refused) if the identity
+    /// is longer than [`MAX_SHARED_IDENTITY`](crate::hub::MAX_SHARED_IDENTITY).
     pub fn send_close_identity(&self, identity: &str) -> Sending {
         self.0.close_identity(identity);
         let Some(shared) = &self.0.shared else {
@@ -356,6 +357,10 @@ impl Hub {
 
     /// Returns the statistics of the hub. This reads the numbers of every topic, so call it for a
     /// person or a monitoring system, not for every request.
+    ///
+    /// Publishers do not wait for it: it reads a few topics at a time. So while the hub is used, the
+    /// numbers are not all from one moment. Topics that come or go meanwhile may be missing or
+    /// there. The counts of events never go back.
     #[must_use]
     pub fn stats(&self) -> HubStats {
         self.0.stats()
@@ -367,11 +372,15 @@ impl Hub {
         self.0.topic_stats(topic)
     }
 
-    /// Returns the names of all topics, sorted.
+    /// Returns the names of all topics, sorted. Publishers do not wait for it: it copies a few names
+    /// at a time. Each topic that is there from the start to the end of the call is in the list. A
+    /// topic that comes or goes meanwhile may be missing or there.
     #[must_use]
     pub fn topics(&self) -> Vec<Arc<str>> {
         self.0.sweep_all();
-        self.0.lock().registry.topics().map(|topic| Arc::clone(&topic.name)).collect()
+        let mut names = Vec::new();
+        self.0.walk_all(|topic| names.push(Arc::clone(&topic.name)));
+        names
     }
 
     /// Whether clients of this node get what they come for. A shared hub is not ready while it

@@ -48,6 +48,7 @@
 // | `clock`, `sync`, `plural` | time, locks, plurals |
 // | `loom_model`, `loom_model_shared` | the hub, and a shared hub, under every order of their threads |
 // | `pattern_model` | readers of several topics, compared with a plain list |
+// | `removal_tests` | readers of topics that are removed |
 
 mod builder;
 mod clock;
@@ -65,6 +66,8 @@ mod policy;
 mod presence;
 mod registry;
 mod relay;
+#[cfg(all(test, not(loom)))]
+mod removal_tests;
 mod settings;
 mod slot_map;
 mod state;

@@ -33,6 +33,10 @@ pub enum Policy {
     /// A subscriber that has not caught up since it subscribed is not closed. Otherwise a client
     /// that returns far behind would be closed again and again. If the log drops messages that it
     /// has not read, it is told of a gap.
+    ///
+    /// A subscriber that has read everything is not closed when one of its topics is
+    /// [removed](crate::hub::Hub::remove_topic). If a message is removed that it has not read, it
+    /// is closed, and its client is told of the gap when it resumes.
     Close {
         /// How many messages of one topic the subscriber may lag behind. `None` means half of the
         /// log's bound, in messages or bytes.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::hub::clock::Moment;
 use crate::hub::policy::Policy;
-use crate::hub::topic::pattern::TopicFilter;
+use crate::hub::topic::pattern::{Pattern, TopicFilter};
 use crate::hub::topic_creation::TopicCreation;
 use crate::stream::refusal::RefusalResponse;
 
@@ -104,6 +104,11 @@ impl HubSettings {
     pub(crate) fn reserved_event(&self, name: &[u8]) -> Option<&'static str> {
         let reserved = [Some(self.gap_event), self.relay_event];
         reserved.into_iter().flatten().find(|reserved| reserved.as_bytes() == name)
+    }
+
+    /// Whether the pattern matches the name of a topic that is keyed.
+    pub(crate) fn may_be_keyed(&self, pattern: &Pattern) -> bool {
+        self.keyed.iter().any(|keyed| keyed.filter.shares_names_with(pattern))
     }
 
     /// How many keys a topic may have, or `None` if it is not keyed.

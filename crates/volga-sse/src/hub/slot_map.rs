@@ -59,6 +59,19 @@ impl<T> SlotMap<T> {
         self.values.is_empty()
     }
 
+    /// The value of a handle. `None` if the handle is free.
+    pub(crate) fn get(&self, handle: u32) -> Option<&T> {
+        let index = *self.indexes.get(handle as usize)?;
+        // What a free handle has here is not the index of a value with this handle.
+        let (value, own) = self.values.get(index as usize)?;
+        (*own == handle).then_some(value)
+    }
+
+    /// Every handle in use is smaller.
+    pub(crate) fn end_of_handles(&self) -> u32 {
+        self.indexes.len() as u32
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.values.iter().map(|(value, _)| value)
     }
@@ -100,8 +113,15 @@ mod tests {
                 let mut expect: Vec<_> = naive.iter().map(|(_, value)| *value).collect();
                 found.sort_unstable();
                 expect.sort_unstable();
-                prop_assert_eq!(found, expect);
+                prop_assert_eq!(&found, &expect);
                 prop_assert_eq!(map.is_empty(), naive.is_empty());
+                let by_handle = (0..map.end_of_handles()).filter_map(|handle| map.get(handle));
+                let mut found: Vec<_> = by_handle.copied().collect();
+                found.sort_unstable();
+                prop_assert_eq!(found, expect);
+                for (handle, value) in &naive {
+                    prop_assert_eq!(map.get(*handle), Some(value));
+                }
             }
         }
     }

@@ -77,6 +77,8 @@ pub(crate) struct Counters {
     pub(crate) skipped: AtomicU64,
     /// Messages that were delivered after their topic was removed.
     pub(crate) late_delivered: AtomicU64,
+    /// The greatest sum of deliveries that the statistics have reported.
+    pub(crate) reported_delivered: AtomicU64,
 }
 
 impl Counters {

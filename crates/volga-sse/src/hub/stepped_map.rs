@@ -64,10 +64,6 @@ impl<K, V> SteppedMap<K, V> {
         self.parts.iter().flatten().map(|entry| (&entry.key, &entry.value))
     }
 
-    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.iter().map(|(_, value)| value)
-    }
-
     /// Splits the next part if the parts have too many entries.
     fn grow(&mut self) {
         let new = self.parts.len();

@@ -6,6 +6,9 @@ thread_local! {
     static VISITS: Cell<usize> = const { Cell::new(0) };
     static LOCKS: Cell<usize> = const { Cell::new(0) };
     static TOLD: Cell<usize> = const { Cell::new(0) };
+    static IS_HELD: Cell<bool> = const { Cell::new(false) };
+    static ENDED_UNDER_LOCK: Cell<usize> = const { Cell::new(0) };
+    static OVERLAPS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A publisher has visited a reader.
@@ -23,6 +26,22 @@ pub(crate) fn note_told(topics: usize) {
     TOLD.set(TOLD.get() + topics);
 }
 
+/// The names and patterns of a subscription were looked at to count the subscriptions of an
+/// identity.
+pub(crate) fn note_overlap() {
+    OVERLAPS.set(OVERLAPS.get() + 1);
+}
+
+/// This thread now has the lock of a hub, or has it no more.
+pub(crate) fn note_held(is_held: bool) {
+    IS_HELD.set(is_held);
+}
+
+/// A subscription was ended.
+pub(crate) fn note_end() {
+    ENDED_UNDER_LOCK.set(ENDED_UNDER_LOCK.get() + usize::from(IS_HELD.get()));
+}
+
 #[cfg(not(loom))]
 mod tests {
     use std::time::Duration;
@@ -30,12 +49,18 @@ mod tests {
     use futures_util::FutureExt;
     use tokio::time::advance;
 
-    use super::{LOCKS, TOLD, VISITS};
+    use super::{ENDED_UNDER_LOCK, LOCKS, OVERLAPS, TOLD, VISITS};
     use crate::codec::message::Message;
+    use crate::codec::position::Position;
     use crate::hub::handle::Hub;
     use crate::hub::policy::Policy;
+    use crate::hub::presence::hub_presence::MAX_COUNTED;
     use crate::hub::presence::telling::TOPICS_PER_STEP;
+    use crate::hub::relay::adapter::{Append, Receipt, Relay, RelayFuture};
+    use crate::hub::relay::error::{RelayError, SendError};
+    use crate::hub::relay::state::RelayState;
     use crate::hub::subscription::Subscription;
+    use crate::hub::topic::subscriber::SubscriptionEnd;
 
     /// How many readers the visits of one publish are counted with.
     const READERS: usize = 200;
@@ -229,6 +254,122 @@ mod tests {
         }
         drop(ben);
         assert_eq!(hub.state().lock().presence.entries(), 0);
+    }
+
+    #[test]
+    fn no_statistics_list_or_close_takes_the_lock_for_all_topics_at_once() {
+        const TOPICS: usize = 2_000;
+        const WATCHED: usize = 1_000;
+        let hub = Hub::builder().max_topics(2 * TOPICS).build();
+        for topic in 0..TOPICS {
+            publish(&hub, &format!("t{topic}"));
+        }
+        let mut readers: Vec<_> =
+            (0..TOPICS).map(|n| hub.subscribe(format!("t{n}")).open().expect("room")).collect();
+        let pattern = |n: usize| hub.subscribe(format!("*.{n}")).open().expect("room");
+        readers.extend((0..TOPICS).map(pattern));
+        let watch = |n: usize| hub.watch_presence(&format!("t{n}")).expect("a name");
+        let mut watches: Vec<_> = (0..WATCHED).map(watch).collect();
+        let steps = TOPICS / 128;
+        let (stats, taken) = locks(|| hub.stats());
+        assert!(taken > steps && stats.topics == TOPICS, "the statistics take {taken} steps");
+        let (topics, taken) = locks(|| hub.topics());
+        assert!(taken > steps && topics.len() == TOPICS, "the list takes {taken} steps");
+        ENDED_UNDER_LOCK.set(0);
+        let ((), taken) = locks(|| hub.close());
+        let steps = steps + WATCHED / TOPICS_PER_STEP;
+        assert!(taken > steps, "closing takes {taken} steps");
+        assert_eq!(ENDED_UNDER_LOCK.get(), 0);
+        for reader in &mut readers {
+            read_all(reader);
+            assert_eq!(reader.end(), Some(SubscriptionEnd::HubClosed));
+        }
+        for watch in &mut watches {
+            assert!(watch.next().now_or_never().flatten().is_some(), "the list of before");
+            assert_eq!(watch.next().now_or_never(), Some(None));
+        }
+    }
+
+    /// All of them have different names and patterns.
+    #[test]
+    fn the_subscriptions_of_one_identity_are_counted_a_few_at_a_time() {
+        const TABS: usize = 5 * MAX_COUNTED;
+        let hub = Hub::new();
+        let open = |n: usize| {
+            let filters = ["room.1".to_owned(), "room.*".to_owned(), format!("own.{n}")];
+            hub.subscribe(&filters[..]).identity("anna").open().expect("room")
+        };
+        let tabs: Vec<_> = (0..TABS).map(open).collect();
+        let ben = hub.subscribe("room.>").identity("ben").open().expect("room");
+        let count = || {
+            OVERLAPS.set(0);
+            let (present, taken) = locks(|| hub.presence("room.1"));
+            assert_eq!(present, [("anna".into(), TABS), ("ben".into(), 1)].into());
+            let counted = OVERLAPS.get();
+            assert!(counted <= taken * MAX_COUNTED, "{counted} of them in {taken} locks");
+            assert!(counted >= TABS);
+        };
+        count();
+        let mut watch = hub.watch_presence("room.1").expect("a name");
+        assert!(watch.next().now_or_never().flatten().is_some());
+        count();
+        drop((tabs, ben, watch));
+        assert_eq!(hub.state().lock().presence.entries(), 0);
+    }
+
+    /// An engine that is not there.
+    struct NoEngine;
+
+    impl Relay for NoEngine {
+        fn append(&self, batch: Vec<Append>) -> RelayFuture<Vec<Result<Receipt, SendError>>> {
+            let error = SendError::NotSent(RelayError::new("there is no engine"));
+            Box::pin(std::future::ready(vec![Err(error); batch.len()]))
+        }
+
+        fn tail(&self) -> RelayFuture<Result<Position, RelayError>> {
+            Box::pin(std::future::ready(Err(RelayError::new("there is no engine"))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_call_ends_subscriptions_or_wakes_topics_under_the_lock() {
+        const READERS: usize = 2_000;
+        let open = |hub: &Hub| -> Vec<_> {
+            let open = |n: usize| {
+                let identity = if n.is_multiple_of(2) { "anna".to_owned() } else { n.to_string() };
+                let subscribe = hub.subscribe(format!("t{n}")).identity(identity);
+                subscribe.open().expect("room")
+            };
+            (0..READERS).map(open).collect()
+        };
+        let ends = |readers: &[Subscription], end| {
+            readers.iter().filter(|reader| reader.end() == Some(end)).count()
+        };
+        let hub = Hub::new();
+        let readers = open(&hub);
+        ENDED_UNDER_LOCK.set(0);
+        assert_eq!(hub.close_identity("anna"), READERS / 2);
+        assert_eq!(ENDED_UNDER_LOCK.get(), 0);
+        assert_eq!(ends(&readers, SubscriptionEnd::IdentityClosed), READERS / 2);
+        assert_eq!(hub.close_identity("anna"), 0, "they have ended");
+        let again = hub.subscribe("t0").identity("anna").open().expect("room");
+        assert_eq!(hub.presence("t0").len(), 1);
+        drop(readers);
+        assert_eq!(hub.presence("t0").len(), 1, "one that came later stays");
+        assert_eq!(hub.close_identity("anna"), 1);
+        drop(again);
+
+        let (hub, mut feed) = Hub::builder().build_shared(NoEngine);
+        feed.begin(1, None);
+        feed.set_state(RelayState::Live);
+        let mut readers = open(&hub);
+        readers.iter_mut().for_each(read_all);
+        ENDED_UNDER_LOCK.set(0);
+        feed.lost(Position::new(1, 50), None);
+        let ((), taken) = locks(|| feed.take([]));
+        assert_eq!(ENDED_UNDER_LOCK.get(), 0);
+        assert!(taken > 2 * (READERS / 2) / 128, "a loss takes {taken} steps");
+        assert_eq!(ends(&readers, SubscriptionEnd::MissedClose), READERS);
     }
 
     /// The identities are gone at the same moment, and nobody polls a watch.

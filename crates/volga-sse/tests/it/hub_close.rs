@@ -44,6 +44,26 @@ fn publish(hub: &Hub, topic: &str, data: &str) {
     result.expect("published");
 }
 
+#[tokio::test]
+async fn a_closed_hub_still_signs_an_identity_out() {
+    let hub = Hub::new();
+    let open = || hub.subscribe("news").identity("anna").open().expect("open");
+    let mut anna = open();
+    for _ in 0..2 {
+        publish_if_open(&hub);
+        hub.close();
+        let receipt = hub.send_close_identity("anna").await.expect("signed out");
+        assert_eq!((receipt.machines, receipt.position), (1, hub.position()));
+        assert_eq!(anna.end(), Some(SubscriptionEnd::IdentityClosed));
+        assert_eq!(anna.next().await, None, "nothing is delivered any more");
+        anna = open();
+    }
+}
+
+fn publish_if_open(hub: &Hub) {
+    let _ = hub.publish("news", text("x"));
+}
+
 /// What a handler responds to a client with this last event ID: the status, the content type, and
 /// the body as far as it is ready.
 fn respond(

@@ -183,7 +183,8 @@ impl Reader {
     }
 
     fn has_keyed(&self) -> bool {
-        self.filters.iter().any(|filter| filter.starts_with("k.") || filter.contains(['*', '>']))
+        // Each filter that may match a keyed topic matches one of these topics.
+        self.topics.iter().any(|topic| topic.starts_with("k."))
     }
 }
 

@@ -14,7 +14,8 @@ pub(crate) mod pattern_set;
 pub(crate) mod shared_pattern;
 pub(crate) mod tree;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::hub::patterns::pattern_set::PatternSet;
@@ -29,17 +30,23 @@ use crate::hub::topic::subscriber::Subscriber;
 /// sets of their own.
 const MAX_SHARED_SETS: usize = 256;
 
+/// How many patterns are taken from the index before its lock is released and taken again.
+const PATTERNS_PER_PAGE: usize = 128;
+
 /// The patterns of a hub. Patterns come and go only under the hub's lock.
 #[derive(Debug)]
 pub(crate) struct Patterns {
     /// Grows with every pattern that comes or goes. Zero means that there never was one.
     version: AtomicU64,
+    /// The topics that the hub has removed and forgotten had no greater numbers.
+    forgotten: AtomicU64,
     index: RwLock<PatternIndex>,
 }
 
 #[derive(Debug, Default)]
 struct PatternIndex {
     tree: PatternTree<Arc<SharedPattern>>,
+    by_id: BTreeMap<u32, Arc<SharedPattern>>,
     next_id: u32,
     last_set_id: u64,
     /// The sets that topics have, by the IDs of their patterns.
@@ -48,7 +55,11 @@ struct PatternIndex {
 
 impl Default for Patterns {
     fn default() -> Self {
-        Self { version: AtomicU64::new(0), index: RwLock::new(PatternIndex::default()) }
+        Self {
+            version: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
+            index: RwLock::new(PatternIndex::default()),
+        }
     }
 }
 
@@ -114,10 +125,14 @@ impl Patterns {
         let id = index.next_id;
         let place = index.tree.entry(pattern);
         let is_new = place.is_none();
-        let shared =
-            place.get_or_insert_with(|| Arc::new(SharedPattern::new(id, pattern.clone(), last)));
+        let shared = place.get_or_insert_with(|| {
+            let forgotten = self.forgotten.load(Ordering::Relaxed);
+            Arc::new(SharedPattern::new(id, pattern.clone(), last, forgotten))
+        });
         let membership = PatternMembership::join(Arc::clone(shared), subscriber, tag);
         if is_new {
+            let new = Arc::clone(&membership.pattern);
+            index.by_id.insert(id, new);
             // IDs are used again only after 2^32 patterns, when the old one is long gone.
             index.next_id = id.wrapping_add(1);
             self.change(&mut index);
@@ -134,15 +149,33 @@ impl Patterns {
         }
         let mut index = write(&self.index);
         index.tree.remove(&pattern.pattern);
+        index.by_id.remove(&pattern.id);
         self.change(&mut index);
         Some(pattern)
     }
 
-    /// All patterns.
-    pub(crate) fn all(&self) -> Vec<Arc<SharedPattern>> {
-        let mut all = Vec::new();
-        read(&self.index).tree.for_each(&mut |pattern| all.push(Arc::clone(pattern)));
-        all
+    /// Sets a number that is at least as great as those of the topics that the hub has removed and
+    /// forgotten. Called only under the hub's lock.
+    pub(crate) fn set_forgotten(&self, number: u64) {
+        self.forgotten.store(number, Ordering::Relaxed);
+    }
+
+    /// Visits every pattern. Each pattern that is there from the start to the end is visited once.
+    /// The lock is not held meanwhile, because opening a subscription waits for it.
+    pub(crate) fn walk(&self, mut visit: impl FnMut(&Arc<SharedPattern>)) {
+        let mut start = Bound::Unbounded;
+        loop {
+            let page: Vec<_> = {
+                let index = read(&self.index);
+                let page = index.by_id.range((start, Bound::Unbounded)).take(PATTERNS_PER_PAGE);
+                page.map(|(_, pattern)| Arc::clone(pattern)).collect()
+            };
+            page.iter().for_each(&mut visit);
+            match page.last() {
+                Some(last) => start = Bound::Excluded(last.id),
+                None => return,
+            }
+        }
     }
 
     fn change(&self, index: &mut PatternIndex) {

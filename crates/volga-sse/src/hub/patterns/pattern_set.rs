@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::hub::patterns::shared_pattern::SharedPattern;
+use crate::hub::patterns::shared_pattern::{RemovedNumbers, SharedPattern};
 use crate::hub::sync::{AtomicU64, Ordering, RwLock, read, write};
 use crate::hub::topic::wait_list::WaitList;
 
@@ -83,6 +83,11 @@ impl PatternSet {
     /// Whether one of these IDs, which are sorted, is the ID of one of the patterns.
     pub(crate) fn has_any(&self, ids: &[u32]) -> bool {
         self.patterns.iter().any(|pattern| ids.binary_search(&pattern.id).is_ok())
+    }
+
+    /// Tells all of these patterns that a topic was removed.
+    pub(crate) fn note_removed(&self, numbers: RemovedNumbers) {
+        self.patterns.iter().for_each(|pattern| pattern.note_removed(numbers));
     }
 
     /// Wakes the readers of all of these patterns.

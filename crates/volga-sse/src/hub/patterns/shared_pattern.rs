@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::hub::sync::{AtomicU64, Ordering};
 use crate::hub::topic::pattern::Pattern;
 use crate::hub::topic::subscriber::Subscriber;
 use crate::hub::topic::wait_list::WaitList;
@@ -14,7 +15,41 @@ pub(crate) struct SharedPattern {
     pub(crate) pattern: Pattern,
     /// The last number that the hub had assigned when the pattern came.
     pub(crate) since: u64,
+    /// The topics that the hub had removed and forgotten when the pattern came had no greater
+    /// numbers.
+    forgotten: u64,
+    removed: RemovedSince,
     pub(crate) readers: WaitList,
+}
+
+/// The greatest numbers of topics that were removed, or zero. A reader that has read up to them has
+/// missed nothing by the removals.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct RemovedNumbers {
+    pub(crate) last: u64,
+    /// The same for keyed topics alone.
+    pub(crate) last_of_keyed: u64,
+    /// The number of the last message. If keys of a topic had values, its removal has a greater
+    /// number of its own.
+    pub(crate) message: u64,
+}
+
+/// The numbers of the matching topics that were removed since the pattern came.
+#[derive(Debug, Default)]
+struct RemovedSince {
+    last: AtomicU64,
+    last_of_keyed: AtomicU64,
+    message: AtomicU64,
+}
+
+impl RemovedNumbers {
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            last: self.last.max(other.last),
+            last_of_keyed: self.last_of_keyed.max(other.last_of_keyed),
+            message: self.message.max(other.message),
+        }
+    }
 }
 
 /// The entry of a subscription among the readers of a pattern.
@@ -31,8 +66,33 @@ impl HasReaders for SharedPattern {
 }
 
 impl SharedPattern {
-    pub(crate) fn new(id: u32, pattern: Pattern, since: u64) -> Self {
-        Self { id, pattern, since, readers: WaitList::default() }
+    pub(crate) fn new(id: u32, pattern: Pattern, since: u64, forgotten: u64) -> Self {
+        let (removed, readers) = (RemovedSince::default(), WaitList::default());
+        Self { id, pattern, since, forgotten, removed, readers }
+    }
+
+    /// Notes that a topic that the pattern matches was removed.
+    pub(crate) fn note_removed(&self, numbers: RemovedNumbers) {
+        let RemovedSince { last, last_of_keyed, message } = &self.removed;
+        last.fetch_max(numbers.last, Ordering::AcqRel);
+        last_of_keyed.fetch_max(numbers.last_of_keyed, Ordering::AcqRel);
+        message.fetch_max(numbers.message, Ordering::AcqRel);
+    }
+
+    /// The greatest numbers of the matching topics that were removed since the pattern came.
+    pub(crate) fn removed_since(&self) -> RemovedNumbers {
+        let RemovedSince { last, last_of_keyed, message } = &self.removed;
+        RemovedNumbers {
+            last: last.load(Ordering::Acquire),
+            last_of_keyed: last_of_keyed.load(Ordering::Acquire),
+            message: message.load(Ordering::Acquire),
+        }
+    }
+
+    /// A number that is at least as great as those of the matching topics that were removed and
+    /// forgotten before the pattern came.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     /// One bit that stands for the pattern, and for others.

@@ -58,8 +58,8 @@ impl<T> PatternTree<T> {
         self.root.find(Some(name), visit);
     }
 
-    /// Visits all values.
-    pub(crate) fn for_each<'a>(&'a self, visit: &mut impl FnMut(&'a T)) {
+    #[cfg(test)]
+    fn for_each<'a>(&'a self, visit: &mut impl FnMut(&'a T)) {
         self.root.for_each(visit);
     }
 }
@@ -111,10 +111,11 @@ impl<T> Node<T> {
         }
     }
 
+    #[cfg(test)]
     fn for_each<'a>(&'a self, visit: &mut impl FnMut(&'a T)) {
         self.rest.iter().chain(&self.end).for_each(&mut *visit);
         self.any.iter().for_each(|any| any.for_each(visit));
-        self.literal.values().for_each(|node| node.for_each(visit));
+        self.literal.iter().for_each(|(_, node)| node.for_each(visit));
     }
 }
 

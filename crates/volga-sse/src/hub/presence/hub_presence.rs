@@ -17,7 +17,8 @@ use crate::hub::presence::filter_presence::{
     AfterLeave, FilterPresence, MAX_LISTED, Origin, SignOutScope, Stay,
 };
 use crate::hub::presence::other_nodes::OtherNodes;
-use crate::hub::presence::overlaps::Overlaps;
+use crate::hub::presence::overlaps::{Excess, FilterSets, Overlaps};
+use crate::hub::presence::telling::TOPICS_PER_STEP;
 use crate::hub::presence::untold_changes::{FilterChangeKind, UntoldChanges};
 use crate::hub::presence::watched_topics::WatchedTopics;
 use crate::hub::stepped_map::SteppedMap;
@@ -25,6 +26,9 @@ use crate::hub::topic::pattern::Pattern;
 
 /// How many identities one call reports as gone at most.
 const MAX_GONE: usize = 16;
+
+/// How many subscriptions with different names and patterns one step counts.
+pub(crate) const MAX_COUNTED: usize = 256;
 
 /// How many names and patterns an identity that signs out leaves in one step.
 const MAX_SIGNED_OUT: usize = 32;
@@ -60,6 +64,29 @@ pub(crate) struct SignOut {
     number: u64,
     /// The name or pattern that the identity has left last.
     last: Option<Arc<str>>,
+    /// These may be many, so they are dropped with this, when the hub's lock is not held.
+    _overlaps: FilterSets,
+}
+
+/// The number of subscriptions of an identity in a topic, as far as it was counted.
+#[derive(Debug)]
+pub(crate) struct PresentCount {
+    /// How many subscriptions its entries have here. Some are counted more than once.
+    here: usize,
+    /// On how many other nodes it has subscriptions.
+    nodes: usize,
+    excess: Excess,
+}
+
+impl PresentCount {
+    pub(crate) fn is_complete(&self) -> bool {
+        self.excess.is_complete
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        // Subscriptions may have come and gone while this was counted.
+        self.here.saturating_sub(self.excess.sum).max(self.here.min(1)) + self.nodes
+    }
 }
 
 /// The state of a shared hub about other nodes: its announcements, and theirs.
@@ -148,8 +175,8 @@ impl HubPresence {
         let scope = before.filter(|before| *before == SignOutScope::AllNodes).unwrap_or(scope);
         self.signing_out.insert(Arc::clone(identity), (number, scope));
         // The caller ends all subscriptions of the identity.
-        self.overlaps.remove_all(identity);
-        Some(SignOut { identity: Arc::clone(identity), number, last: None })
+        let _overlaps = self.overlaps.remove_all(identity);
+        Some(SignOut { identity: Arc::clone(identity), number, last: None, _overlaps })
     }
 
     /// Lets an identity that signs out leave a few names and patterns. Returns true if there may be
@@ -159,7 +186,7 @@ impl HubPresence {
         sign_out: &mut SignOut,
         wakers: &mut WakerLists,
     ) -> bool {
-        let SignOut { identity, number, last } = sign_out;
+        let SignOut { identity, number, last, .. } = sign_out;
         let filters = self.page_of_filters(identity, last.as_ref(), MAX_SIGNED_OUT);
         filters.iter().for_each(|filter| self.finish_sign_out_in(filter, identity, wakers));
         if filters.len() == MAX_SIGNED_OUT {
@@ -347,31 +374,51 @@ impl HubPresence {
     }
 
     /// The next identities that are present in a topic after this one, in order, each with the
-    /// number of its subscriptions. At most [`MAX_LISTED`].
-    pub(crate) fn page(&self, topic: &str, after: Option<&Arc<str>>) -> Vec<(Arc<str>, usize)> {
+    /// number of its subscriptions, of which some may be [counted on](Self::count_on). At most
+    /// [`MAX_LISTED`].
+    pub(crate) fn page(
+        &self,
+        topic: &str,
+        after: Option<&Arc<str>>,
+    ) -> Vec<(Arc<str>, PresentCount)> {
+        let mut room = MAX_COUNTED;
         let mut matching = Vec::new();
         self.visit_matching(topic, &mut |_, presence| matching.push(presence));
         if let [only] = matching[..] {
-            let count = |(identity, stay)| {
-                (Arc::clone(identity), self.count(topic, identity, [stay].into_iter()))
+            let mut count = |(identity, stay)| {
+                (Arc::clone(identity), self.count(topic, identity, [stay].into_iter(), &mut room))
             };
-            return only.page(after).map(count).collect();
+            return only.page(after).map(&mut count).collect();
         }
         let pages = matching.iter().flat_map(|presence| presence.page(after));
         let identities: BTreeSet<_> = pages.map(|(identity, _)| identity).collect();
         let count = |identity: &Arc<str>| {
             let stays = matching.iter().filter_map(|presence| presence.stay(identity));
-            (Arc::clone(identity), self.count(topic, identity, stays))
+            (Arc::clone(identity), self.count(topic, identity, stays, &mut room))
         };
         identities.into_iter().take(MAX_LISTED).map(count).collect()
     }
 
-    /// The number of subscriptions of an identity in a topic. `None` if the identity is not
+    /// Begins to count the subscriptions of an identity in a topic. `None` if the identity is not
     /// present.
-    pub(crate) fn subscriptions_of(&self, topic: &str, identity: &str) -> Option<usize> {
+    pub(crate) fn begin_count(&self, topic: &str, identity: &str) -> Option<PresentCount> {
         let mut stays = Vec::new();
         self.visit_matching(topic, &mut |_, presence| stays.extend(presence.stay(identity)));
-        (!stays.is_empty()).then(|| self.count(topic, identity, stays.into_iter()))
+        (!stays.is_empty()).then(|| self.count(topic, identity, stays.into_iter(), &mut 0))
+    }
+
+    /// Counts more subscriptions of an identity in a topic, a bounded number in one step.
+    pub(crate) fn count_on(&self, topic: &str, identity: &str, count: &mut PresentCount) {
+        self.overlaps.add_up(topic, identity, &mut count.excess, &mut { MAX_COUNTED });
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn subscriptions_of(&self, topic: &str, identity: &str) -> Option<usize> {
+        let mut count = self.begin_count(topic, identity)?;
+        while !count.is_complete() {
+            self.count_on(topic, identity, &mut count);
+        }
+        Some(count.total())
     }
 
     /// The number of subscriptions of an identity in a topic, from its entries in the topic's name
@@ -381,7 +428,8 @@ impl HubPresence {
         topic: &str,
         identity: &str,
         stays: impl Iterator<Item = &'a Stay>,
-    ) -> usize {
+        room: &mut usize,
+    ) -> PresentCount {
         let (mut here, mut nodes) = (0_usize, Vec::new());
         for stay in stays {
             here += stay.subscriptions;
@@ -389,7 +437,9 @@ impl HubPresence {
         }
         nodes.sort_unstable();
         nodes.dedup();
-        here.saturating_sub(self.overlaps.excess(topic, identity)) + nodes.len()
+        let mut excess = Excess::default();
+        self.overlaps.add_up(topic, identity, &mut excess, room);
+        PresentCount { here, nodes: nodes.len(), excess }
     }
 
     pub(crate) fn watch(&mut self, topic: &Arc<str>, is_closed: bool) -> SharedLog {
@@ -400,15 +450,22 @@ impl HubPresence {
         self.watched.unwatch(topic);
     }
 
-    /// Lets all watches end.
-    pub(crate) fn close(&self, wakers: &mut WakerLists) {
-        self.watched.close(wakers);
+    /// Lets the watches of a few topics after this one end. Returns the last of these topics. `None`
+    /// at the end.
+    pub(crate) fn close_step(
+        &self,
+        after: Option<&str>,
+        wakers: &mut WakerLists,
+    ) -> Option<Arc<str>> {
+        let topics = self.watched.page("", after, TOPICS_PER_STEP);
+        self.watched.close(&topics, wakers);
+        topics.last().cloned()
     }
 
     /// How many entries are held for identities.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn entries(&self) -> usize {
-        let present: usize = self.filters.values().map(FilterPresence::len).sum();
+        let present: usize = self.filters.iter().map(|(_, presence)| presence.len()).sum();
         present + self.filters_of.len() + self.leaving.len() + self.overlaps.len()
     }
 }

@@ -55,16 +55,22 @@ impl PresenceWatch {
     /// all changes have been told.
     fn list(&mut self) -> PresentIdentities {
         let mut present = self.hub.list_present(&self.topic);
+        let mut counts = Vec::new();
         let locked = self.hub.lock_when_told();
         // The changes that came during the listing. If they are too many, the next event is a list
         // again.
         for change in self.log.take_changes(&mut self.cursor).unwrap_or_default() {
             if let PresenceEvent::Joined(identity) | PresenceEvent::Left(identity) = change {
-                match locked.subscriptions_of(&self.topic, &identity) {
-                    Some(subscriptions) => present.insert(identity, subscriptions),
-                    None => present.remove(&identity),
-                };
+                match locked.presence.begin_count(&self.topic, &identity) {
+                    Some(count) => counts.push((identity, count)),
+                    None => _ = present.remove(&identity),
+                }
             }
+        }
+        drop(locked);
+        for (identity, count) in counts {
+            let subscriptions = self.hub.finish_count(&self.topic, &identity, count);
+            present.insert(identity, subscriptions);
         }
         present
     }

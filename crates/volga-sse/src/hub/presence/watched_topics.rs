@@ -56,8 +56,9 @@ impl WatchedTopics {
         }
     }
 
-    /// Lets all watches end.
-    pub(crate) fn close(&self, wakers: &mut WakerLists) {
-        self.0.values().for_each(|watched| watched.log.close(wakers));
+    /// Lets the watches of these topics end.
+    pub(crate) fn close(&self, topics: &[Arc<str>], wakers: &mut WakerLists) {
+        let logs = topics.iter().filter_map(|topic| self.log_of(topic));
+        logs.for_each(|log| log.close(wakers));
     }
 }

@@ -55,8 +55,6 @@ pub(crate) struct Registry {
     removed_topics: RemovedTopics,
     /// How many topics were ever removed.
     pub(crate) removed: u64,
-    /// How many topics were created whose name had messages before.
-    pub(crate) recreated: u64,
     pub(crate) patterns: Arc<Patterns>,
     /// Removed topics that the caller has not taken yet.
     newly_removed: Vec<Arc<Topic>>,
@@ -180,16 +178,20 @@ impl Registry {
     /// [`reclassify`](Self::reclassify) once the topic has its message or its subscription.
     pub(crate) fn add(&mut self, name: &str, settings: &HubSettings) -> Arc<Topic> {
         let name: Arc<str> = name.into();
-        let before = self.removed_topics.take(&name);
-        self.recreated += u64::from(before > 0);
+        let earlier = self.removed_topics.take(&name);
         let slot = self.free_slots.pop().unwrap_or_else(|| {
             self.records.push(TopicRecord::default());
             // 2^32 topics do not fit into memory.
             (self.records.len() - 1) as u32
         });
         let max_keys = settings.max_keys(&name);
-        let topic = Arc::new(Topic::new(self.next_id, slot, Arc::clone(&name), before, max_keys));
+        let topic = Arc::new(Topic::new(self.next_id, slot, Arc::clone(&name), earlier, max_keys));
         self.next_id += 1;
+        if earlier.known > 0 {
+            // A reader by pattern that looks at all topics now may have come past this name, and
+            // does not find the name among the removed topics any more.
+            self.tell_patterns(&topic);
+        }
         self.records[slot as usize] =
             TopicRecord { topic: Some(Arc::clone(&topic)), ..TopicRecord::default() };
         self.topics.insert(Arc::clone(&name), Arc::clone(&topic));
@@ -307,7 +309,9 @@ impl Registry {
         self.topics.remove(&topic.name);
         self.by_name.remove(&topic.name);
         let max = settings.max_remembered_topics;
+        self.tell_patterns(topic);
         self.removed_topics.note(Arc::clone(&topic.name), topic.last_number_of_name(), max);
+        self.patterns.set_forgotten(self.removed_topics.floor());
         topic.set_removed();
         self.removed += 1;
         self.removed_delivered += topic.delivered();
@@ -324,14 +328,25 @@ impl Registry {
     }
 
     /// Notes that a message of a topic that does not exist is lost.
-    pub(crate) fn note_removed(&mut self, name: &str, number: u64, max: usize) {
-        self.removed_topics.take(name);
-        self.removed_topics.note(name.into(), number, max);
+    pub(crate) fn note_removed(&mut self, topic: &Topic, number: u64, max: usize) {
+        self.removed_topics.take(&topic.name);
+        self.tell_patterns(topic);
+        self.removed_topics.note(Arc::clone(&topic.name), number, max);
+        self.patterns.set_forgotten(self.removed_topics.floor());
     }
 
     /// Notes that messages up to this number are lost and may have belonged to any topic.
     pub(crate) fn note_loss(&mut self, number: u64) {
         self.removed_topics.raise_floor(number);
+        self.patterns.set_forgotten(self.removed_topics.floor());
+    }
+
+    /// Tells the patterns that match a topic of its removal, or of that of earlier topics of its
+    /// name.
+    fn tell_patterns(&self, topic: &Topic) {
+        if let Some(patterns) = self.patterns.of(topic) {
+            patterns.note_removed(topic.numbers_to_remove());
+        }
     }
 
     /// The last numbers of removed topics, the greatest first: those below `end`, as far as they

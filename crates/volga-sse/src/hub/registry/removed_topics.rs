@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use crate::hub::stepped_map::SteppedMap;
 
+use crate::hub::topic::EarlierNumbers;
+
 /// The last numbers of removed topics. Beyond the bound it keeps only one number, which is at least
 /// as great as theirs.
 #[derive(Debug, Default)]
@@ -43,14 +45,14 @@ impl RemovedTopics {
         }
     }
 
-    /// Returns a number that is at least as great as those of all messages that topics of this name
-    /// had. Forgets the name, because a topic of this name exists again.
-    pub(crate) fn take(&mut self, name: &str) -> u64 {
+    /// Returns the numbers of earlier topics of this name. Forgets the name, because a topic of this
+    /// name exists again.
+    pub(crate) fn take(&mut self, name: &str) -> EarlierNumbers {
         match self.numbers.remove(name) {
-            None => self.floor,
+            None => EarlierNumbers { known: 0, bound: self.floor },
             Some(number) => {
                 self.by_number.remove(&number);
-                number
+                EarlierNumbers { known: number, bound: number }
             }
         }
     }
@@ -88,9 +90,9 @@ mod tests {
         assert_eq!(removed.page(0, 9, 5), [(5, "b".into())]);
         assert_eq!(removed.page(5, 10, 5), [(9, "c".into())]);
         assert_eq!(removed.floor(), 3);
-        assert_eq!(removed.take("c"), 9);
-        assert_eq!(removed.take("c"), 3);
-        assert_eq!(removed.take("a"), 3);
+        assert_eq!(removed.take("c"), EarlierNumbers { known: 9, bound: 9 });
+        assert_eq!(removed.take("c"), EarlierNumbers { known: 0, bound: 3 });
+        assert_eq!(removed.take("a"), EarlierNumbers { known: 0, bound: 3 });
         assert_eq!((removed.numbers.len(), removed.by_number.len()), (1, 1));
     }
 

@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use crate::hub::state::hub_state::HubState;
-use crate::hub::state::locked_state::LockedState;
+use crate::hub::state::locked_state::{Deferred, LockedState};
 use crate::hub::sync::MutexGuard;
 
 /// The hub's lock while it is held.
@@ -20,6 +20,8 @@ pub(crate) struct StateGuard<'a> {
 
 impl<'a> StateGuard<'a> {
     pub(crate) fn new(hub: &'a HubState, guard: MutexGuard<'a, LockedState>) -> Self {
+        #[cfg(test)]
+        crate::hub::work_counts::note_held(true);
         Self { hub, guard: Some(guard) }
     }
 }
@@ -41,11 +43,14 @@ impl DerefMut for StateGuard<'_> {
 impl Drop for StateGuard<'_> {
     fn drop(&mut self) {
         let Some(mut locked) = self.guard.take() else { return };
+        #[cfg(test)]
+        crate::hub::work_counts::note_held(false);
         if !locked.has_deferred() {
             return;
         }
-        let (wakers, removed, must_tell) = locked.take_deferred();
+        let Deferred { wakers, removed, contents, must_tell } = locked.take_deferred();
         drop(locked);
+        drop(contents);
         wakers.wake();
         removed.iter().for_each(|topic| topic.clear());
         if must_tell {

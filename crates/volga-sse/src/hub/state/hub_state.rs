@@ -2,7 +2,6 @@
 //! which tasks are woken.
 
 use std::sync::Arc;
-use std::task::Waker;
 
 use crate::codec::message::{Message, MessageWithoutId};
 use crate::codec::position::Position;
@@ -11,7 +10,7 @@ use crate::hub::error::PublishError;
 use crate::hub::patterns::Patterns;
 use crate::hub::patterns::pattern_set::PatternSet;
 use crate::hub::presence::filter_presence::{MAX_LISTED, PresentIdentities, SignOutScope};
-use crate::hub::presence::hub_presence::SignOut;
+use crate::hub::presence::hub_presence::{PresentCount, SignOut};
 use crate::hub::relay::epochs::Place;
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::settings::HubSettings;
@@ -25,7 +24,7 @@ use crate::hub::sync::{
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
-use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
+use crate::hub::topic::subscriber::SubscriptionEnd;
 use crate::hub::topic::wait_list::WaitList;
 use crate::stream::spread::random_seed;
 
@@ -261,8 +260,8 @@ impl HubState {
         let is_told = self.shared.is_none() && topic.has_values();
         if is_told {
             locked.last_number += 1;
-            let number = locked.last_number;
-            topic.clear_through(number);
+            locked.clear_topic(&topic);
+            topic.note_gap(locked.last_number);
         }
         let patterns = if is_told { self.remember(&locked, &topic) } else { None };
         if is_told {
@@ -279,18 +278,17 @@ impl HubState {
 
     /// Ends all subscriptions, each after it has delivered what was published before.
     pub(crate) fn close(&self) {
-        let topics: Vec<_> = {
-            let mut locked = self.lock_when_told();
-            locked.is_closed = true;
-            locked.close_presence();
-            locked.registry.topics().map(Arc::clone).collect()
-        };
-        for topic in topics {
-            topic.readers.close(SubscriptionEnd::HubClosed);
+        // A subscription or a watch that begins after this ends by itself.
+        self.lock_when_told().is_closed = true;
+        let mut last: Option<Arc<str>> = None;
+        loop {
+            last = self.lock_for_step().close_presence_step(last.as_deref());
+            if last.is_none() {
+                break;
+            }
         }
-        for pattern in self.patterns.all() {
-            pattern.readers.close(SubscriptionEnd::HubClosed);
-        }
+        self.walk_all(|topic| topic.readers.close(SubscriptionEnd::HubClosed));
+        self.patterns.walk(|pattern| pattern.readers.close(SubscriptionEnd::HubClosed));
     }
 
     /// Whether a new message of a topic with this key would be refused, as far as this node knows.
@@ -303,13 +301,11 @@ impl HubState {
     /// Ends all subscriptions of an identity at once, and returns their number. The identity leaves
     /// every topic.
     pub(crate) fn close_identity(&self, identity: &str) -> usize {
-        let (subscribers, sign_out) =
+        let (group, sign_out) =
             self.lock().begin_sign_out(&identity.into(), SignOutScope::ThisNode);
-        let close =
-            |subscriber: &Arc<_>| Subscriber::close(subscriber, SubscriptionEnd::IdentityClosed);
-        subscribers.iter().filter_map(close).for_each(Waker::wake);
+        let count = group.map_or(0, |group| group.close(SubscriptionEnd::IdentityClosed));
         sign_out.into_iter().for_each(|sign_out| self.finish_sign_out(sign_out));
-        subscribers.len()
+        count
     }
 
     /// Lets an identity that signs out leave its topics, a few at a time.
@@ -334,11 +330,27 @@ impl HubState {
         loop {
             let page = self.lock_for_step().page_of_present(topic, present.keys().next_back());
             let is_last = page.len() < MAX_LISTED;
-            present.extend(page);
+            for (identity, count) in page {
+                let subscriptions = self.finish_count(topic, &identity, count);
+                present.insert(identity, subscriptions);
+            }
             if is_last {
                 return present;
             }
         }
+    }
+
+    /// Counts the rest of an identity's subscriptions in a topic, a few at a time.
+    pub(crate) fn finish_count(
+        &self,
+        topic: &str,
+        identity: &str,
+        mut count: PresentCount,
+    ) -> usize {
+        while !count.is_complete() {
+            self.lock_for_step().presence.count_on(topic, identity, &mut count);
+        }
+        count.total()
     }
 
     /// The position that a message gets if it is published now and no other message comes first.

@@ -6,16 +6,15 @@ use crate::hub::clock::Moment;
 use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
 use crate::hub::presence::filter_presence::SignOutScope;
-use crate::hub::presence::hub_presence::{HubPresence, SignOut};
+use crate::hub::presence::hub_presence::{HubPresence, PresentCount, SignOut};
 use crate::hub::registry::{HubFull, Registry, TopicReaders};
 use crate::hub::relay::retry_keys::RetryKeys;
 use crate::hub::settings::HubSettings;
-use crate::hub::slot_map::SlotMap;
+use crate::hub::state::identities::{Identities, IdentityGroup, IdentityMembership};
 use crate::hub::state::reorder_buffer::ReorderBuffer;
-use crate::hub::stepped_map::SteppedMap;
-use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::{KeyChange, check_first_key};
 use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::{Topic, TopicContents};
 use crate::hub::topic_creation::TopicCreation;
 
 /// The state under the hub's lock.
@@ -32,7 +31,7 @@ pub(crate) struct LockedState {
     /// True once a subscription has several topics or a pattern. It needs to know the topics of the
     /// last messages.
     pub(crate) remembers_messages: bool,
-    identities: SteppedMap<Arc<str>, SlotMap<Arc<Subscriber>>>,
+    identities: Identities,
     pub(crate) presence: HubPresence,
     /// The holder of the lock has made changes of which not all watches know. It tells them once
     /// the lock is released.
@@ -42,10 +41,23 @@ pub(crate) struct LockedState {
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
     /// time.
     removed: Vec<Arc<Topic>>,
+    /// The contents of topics that were cleared and are still read, for the same reason.
+    contents: Vec<TopicContents>,
     /// The retry keys of the last messages of a hub without a relay.
     pub(crate) retry_keys: RetryKeys,
     /// The messages of a shared hub that wait for earlier ones.
     pub(crate) reorder_buffer: ReorderBuffer,
+}
+
+/// The work for the time after the hub's lock is released.
+pub(crate) struct Deferred {
+    pub(crate) wakers: WakerLists,
+    /// Topics to clear.
+    pub(crate) removed: Vec<Arc<Topic>>,
+    /// Contents to drop.
+    pub(crate) contents: Vec<TopicContents>,
+    /// Whether watches must be told of changes.
+    pub(crate) must_tell: bool,
 }
 
 impl LockedState {
@@ -166,12 +178,17 @@ impl LockedState {
     pub(crate) fn remove_topic(&mut self, topic: &Arc<Topic>, settings: &HubSettings, now: Moment) {
         self.registry.set_explicit(topic, false);
         if self.registry.readership(topic) == TopicReaders::Named {
-            topic.clear();
+            self.clear_topic(topic);
         } else {
             self.registry.remove(topic, settings);
         }
         self.registry.reclassify(topic, settings, now);
         self.clean_up_removed();
+    }
+
+    /// Drops everything that a topic holds. The memory is freed once the lock is released.
+    pub(crate) fn clear_topic(&mut self, topic: &Topic) {
+        self.contents.push(topic.take_contents());
     }
 
     /// Notes that a message was appended to a topic.
@@ -238,18 +255,12 @@ impl LockedState {
         &mut self,
         identity: &Arc<str>,
         subscriber: &Arc<Subscriber>,
-    ) -> u32 {
-        let readers = self.identities.entry_or_default(Arc::clone(identity));
-        readers.insert(Arc::clone(subscriber))
+    ) -> IdentityMembership {
+        self.identities.join(identity, subscriber)
     }
 
-    pub(crate) fn remove_identity(&mut self, identity: &str, handle: u32) {
-        if let Some(readers) = self.identities.get_mut(identity) {
-            readers.remove(handle);
-            if readers.is_empty() {
-                self.identities.remove(identity);
-            }
-        }
+    pub(crate) fn remove_identity(&mut self, member: &IdentityMembership) {
+        self.identities.leave(member);
     }
 
     /// Counts a subscription of an identity as present in these names and patterns.
@@ -267,16 +278,15 @@ impl LockedState {
     /// Reverses [`add_presence`](Self::add_presence). For a closed identity, its sign-out does it.
     pub(crate) fn remove_presence(
         &mut self,
-        identity: &Arc<str>,
-        subscriber: &Subscriber,
+        member: &IdentityMembership,
         filters: impl Iterator<Item = Arc<str>>,
         gone_at: Option<Moment>,
     ) {
-        if subscriber.has_signed_out() {
+        if member.has_signed_out() {
             return;
         }
         for filter in filters {
-            self.presence.leave(&filter, identity, gone_at, &mut self.wakers);
+            self.presence.leave(&filter, &member.identity, gone_at, &mut self.wakers);
         }
         self.note_untold();
     }
@@ -305,14 +315,8 @@ impl LockedState {
         &self,
         topic: &str,
         after: Option<&Arc<str>>,
-    ) -> Vec<(Arc<str>, usize)> {
+    ) -> Vec<(Arc<str>, PresentCount)> {
         self.presence.page(topic, after)
-    }
-
-    /// Returns the number of subscriptions of an identity in a topic, or `None` if it is not
-    /// present.
-    pub(crate) fn subscriptions_of(&self, topic: &str, identity: &str) -> Option<usize> {
-        self.presence.subscriptions_of(topic, identity)
     }
 
     /// Changes who is present. The watches that must learn of it are woken once the lock is
@@ -334,21 +338,26 @@ impl LockedState {
         self.presence.unwatch(topic);
     }
 
-    /// Lets all presence watches end.
-    pub(crate) fn close_presence(&mut self) {
-        self.presence.close(&mut self.wakers);
+    /// Lets the presence watches of a few topics after this one end. Returns the last of these
+    /// topics. `None` at the end.
+    pub(crate) fn close_presence_step(&mut self, after: Option<&str>) -> Option<Arc<str>> {
+        self.presence.close_step(after, &mut self.wakers)
     }
 
     /// Whether there is work for the time after the lock is released.
     pub(crate) fn has_deferred(&self) -> bool {
-        self.must_tell || !(self.wakers.is_empty() && self.removed.is_empty())
+        let frees_memory = !(self.removed.is_empty() && self.contents.is_empty());
+        self.must_tell || frees_memory || !self.wakers.is_empty()
     }
 
-    /// Takes the work for the time after the lock is released: wakers to wake, topics to clear, and
-    /// whether watches must be told of changes.
-    pub(crate) fn take_deferred(&mut self) -> (WakerLists, Vec<Arc<Topic>>, bool) {
-        let must_tell = self.take_must_tell();
-        (std::mem::take(&mut self.wakers), std::mem::take(&mut self.removed), must_tell)
+    /// Takes the work for the time after the lock is released.
+    pub(crate) fn take_deferred(&mut self) -> Deferred {
+        Deferred {
+            must_tell: self.take_must_tell(),
+            wakers: std::mem::take(&mut self.wakers),
+            removed: std::mem::take(&mut self.removed),
+            contents: std::mem::take(&mut self.contents),
+        }
     }
 
     /// Whether watches must be told of changes. If they must, the caller
@@ -358,9 +367,12 @@ impl LockedState {
         std::mem::take(&mut self.must_tell)
     }
 
-    /// Returns all subscriptions that have an identity.
-    pub(crate) fn identified_subscribers(&self) -> Vec<Arc<Subscriber>> {
-        self.identities.values().flat_map(|readers| readers.iter().map(Arc::clone)).collect()
+    /// The next identities after this one, each with its subscriptions. An empty page is the end.
+    pub(crate) fn page_of_identities(
+        &self,
+        after: Option<&Arc<str>>,
+    ) -> Vec<(Arc<str>, Arc<IdentityGroup>)> {
+        self.identities.page(after)
     }
 
     /// Begins to sign an identity out. Returns its subscriptions, which the caller ends, and the
@@ -369,13 +381,8 @@ impl LockedState {
         &mut self,
         identity: &Arc<str>,
         scope: SignOutScope,
-    ) -> (Vec<Arc<Subscriber>>, Option<SignOut>) {
-        let subscribers: Vec<_> = self
-            .identities
-            .get(identity)
-            .map_or_else(Vec::new, |readers| readers.iter().map(Arc::clone).collect());
-        subscribers.iter().for_each(|subscriber| subscriber.sign_out());
-        (subscribers, self.presence.begin_sign_out(identity, scope))
+    ) -> (Option<Arc<IdentityGroup>>, Option<SignOut>) {
+        (self.identities.sign_out(identity), self.presence.begin_sign_out(identity, scope))
     }
 
     /// Lets an identity that signs out leave a few topics. Returns true if there may be more.

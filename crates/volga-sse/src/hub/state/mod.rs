@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `hub_state` | what all handles of a hub share; publishing |
 //! | `locked_state` | what the hub's one lock guards |
+//! | `identities` | the subscriptions of each identity |
 //! | `ageing` | what is old goes by time |
 //! | `guard` | the guard of that lock |
 //! | `recent_messages` | the topics of the last messages |
@@ -15,6 +16,7 @@
 pub(crate) mod ageing;
 pub(crate) mod guard;
 pub(crate) mod hub_state;
+pub(crate) mod identities;
 pub(crate) mod locked_state;
 pub(crate) mod recent_messages;
 pub(crate) mod relay;

@@ -175,6 +175,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
+    use crate::hub::topic::EarlierNumbers;
 
     proptest! {
         #[test]
@@ -187,7 +188,7 @@ mod tests {
             max in 1..100_usize,
             removes: bool,
         ) {
-            let topic = |id| Arc::new(Topic::new(id, 0, "a".into(), 0, None));
+            let topic = |id| Arc::new(Topic::new(id, 0, "a".into(), EarlierNumbers::default(), None));
             let mut topics: Vec<_> = (0..100).map(topic).collect();
             let mut recent = RecentMessages::default();
             let mut all = Vec::new();
@@ -231,11 +232,12 @@ mod tests {
     #[test]
     fn topics_that_were_removed_are_not_held() {
         let mut recent = RecentMessages::default();
-        let kept = Arc::new(Topic::new(0, 0, "kept".into(), 0, None));
+        let kept = Arc::new(Topic::new(0, 0, "kept".into(), EarlierNumbers::default(), None));
         recent.note(1, Arc::clone(&kept), 1, 0);
         let mut all = Vec::new();
         for number in 2..200_u64 {
-            let topic = Arc::new(Topic::new(number, 0, "made up".into(), 0, None));
+            let topic =
+                Arc::new(Topic::new(number, 0, "made up".into(), EarlierNumbers::default(), None));
             topic.set_removed();
             all.push(Arc::downgrade(&topic));
             recent.note(number, topic, 1, number - 1);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::Waker;
 
 use bytes::Bytes;
 
@@ -17,13 +16,14 @@ use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::relay::state::RelayState;
 use crate::hub::state::guard::StateGuard;
 use crate::hub::state::hub_state::HubState;
+use crate::hub::state::identities::IdentityGroup;
 use crate::hub::state::locked_state::LockedState;
 use crate::hub::state::reorder_buffer::EarlyMessage;
 use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
-use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
+use crate::hub::topic::subscriber::SubscriptionEnd;
 use crate::hub::topic::wait_list::WaitList;
 
 /// The start of an epoch.
@@ -53,8 +53,8 @@ struct Changes {
     patterns_of_all: bool,
     /// Messages up to this number are missing and may have belonged to any topic.
     lost_by_all: Option<u64>,
-    /// The subscriptions that have ended.
-    ended: Vec<Waker>,
+    /// The subscriptions of identities that have signed out.
+    signed_out: Vec<Arc<IdentityGroup>>,
     /// The identities that were closed and have not left all of their topics.
     sign_outs: Vec<SignOut>,
 }
@@ -74,9 +74,16 @@ impl HubState {
                 locked.reorder_buffer.0.entry(message.number).or_insert(message);
             }
         }
-        let mut changes = Changes::default();
-        self.append_in_order(shared, &mut locked, skip, now, &mut changes);
-        self.finish(shared, locked, changes);
+        loop {
+            let mut changes = Changes::default();
+            let must_finish_first =
+                self.append_in_order(shared, &mut locked, skip, now, &mut changes);
+            self.finish(shared, locked, changes);
+            if !must_finish_first {
+                break;
+            }
+            locked = self.lock();
+        }
         self.catch_up(now);
     }
 
@@ -105,7 +112,10 @@ impl HubState {
         let after_kept = kept.unwrap_or(locked.last_number).saturating_add(1);
         // Of the messages that wait for earlier ones, those up to the end of the epoch lasted.
         drop(locked.reorder_buffer.0.split_off(&after_kept));
-        self.append_in_order(shared, &mut locked, kept.unwrap_or(0), now, &mut changes);
+        while self.append_in_order(shared, &mut locked, kept.unwrap_or(0), now, &mut changes) {
+            self.finish(shared, locked, std::mem::take(&mut changes));
+            locked = self.lock();
+        }
         locked.reorder_buffer.0.clear();
         let last = locked.last_number;
         let base = last.saturating_add(1);
@@ -155,11 +165,18 @@ impl HubState {
     }
 
     pub(crate) fn keyed_topics(&self) -> Vec<Arc<str>> {
-        let locked = self.lock();
-        let keyed = locked.registry.topics().filter(|topic| topic.is_keyed());
-        keyed.map(|topic| Arc::clone(&topic.name)).collect()
+        let mut keyed = Vec::new();
+        self.walk_all(|topic| {
+            if topic.is_keyed() {
+                keyed.push(Arc::clone(&topic.name));
+            }
+        });
+        keyed
     }
 
+    /// Appends the messages whose turn it is. Returns true if it stops before the end, because
+    /// subscriptions must end before any later message is readable. They may be many, so the caller
+    /// ends them without the lock.
     fn append_in_order(
         &self,
         shared: &SharedHub,
@@ -167,7 +184,7 @@ impl HubState {
         skip: u64,
         now: Moment,
         changes: &mut Changes,
-    ) {
+    ) -> bool {
         loop {
             let (last, waiting) = (locked.last_number, &locked.reorder_buffer.0);
             let first = waiting.first_key_value().map(|(number, early)| (*number, early.after));
@@ -177,15 +194,19 @@ impl HubState {
                         locked.last_number = number;
                         self.append_first(shared, locked, early, now, changes);
                     }
+                    if !changes.signed_out.is_empty() {
+                        return true;
+                    }
                     continue;
                 }
                 Some((number, after)) if number <= skip => after,
                 Some((_, after)) if waiting.len() > self.settings.max_reordered => after,
                 _ if last < skip => skip,
-                _ => return,
+                _ => return false,
             };
             changes.lose_by_all(missing);
             locked.last_number = missing;
+            return true;
         }
     }
 
@@ -243,9 +264,8 @@ impl HubState {
             Control::CloseIdentity(_)
                 if at < self.clock.created() && shared.state() == RelayState::Starting => {}
             Control::CloseIdentity(identity) => {
-                let (of_identity, sign_out) =
-                    locked.begin_sign_out(&identity, SignOutScope::AllNodes);
-                changes.end(&of_identity, SubscriptionEnd::IdentityClosed);
+                let (group, sign_out) = locked.begin_sign_out(&identity, SignOutScope::AllNodes);
+                changes.signed_out.extend(group);
                 changes.sign_outs.extend(sign_out);
             }
             Control::Presence(announcement) => {
@@ -273,14 +293,16 @@ impl HubState {
         changes: &mut Changes,
     ) -> Arc<Topic> {
         let number = locked.last_number;
-        let topic = locked.topic(name).unwrap_or_else(|| {
+        let existing = locked.topic(name);
+        let is_missing = existing.is_none();
+        let topic = existing.unwrap_or_else(|| Arc::new(Topic::removed(name)));
+        topic.note_lost(number, key);
+        if is_missing {
             // No subscription names the topic. Those with a pattern find it among the last
             // messages, as they find a topic that was removed.
             let max = self.settings.max_remembered_topics;
-            locked.registry.note_removed(name, number, max);
-            Arc::new(Topic::removed(name))
-        });
-        topic.note_lost(number, key);
+            locked.registry.note_removed(&topic, number, max);
+        }
         changes.patterns.extend(self.remember(locked, &topic));
         topic
     }
@@ -318,12 +340,7 @@ impl HubState {
     /// Makes the changes readable, and wakes the readers.
     fn finish(&self, shared: &SharedHub, mut locked: StateGuard<'_>, mut changes: Changes) {
         if let Some(lost) = changes.lost_by_all {
-            // It is not known to which topics the missing messages belonged. So every topic is
-            // woken and reports a gap.
-            changes.all_at(locked.registry.topics(), lost);
             locked.note_loss(lost);
-            // One of the missing messages may have closed an identity.
-            changes.end(&locked.identified_subscribers(), SubscriptionEnd::MissedClose);
             shared.set_lost_by_all(lost);
             self.set_last_missing(lost);
         }
@@ -334,10 +351,23 @@ impl HubState {
         self.advance_horizon(&locked, &changes.topics);
         let must_tell = locked.take_must_tell();
         drop(locked);
-        changes.ended.into_iter().for_each(Waker::wake);
+        // No later message is readable before these subscriptions have ended.
+        for group in &changes.signed_out {
+            group.close(SubscriptionEnd::IdentityClosed);
+        }
+        if let Some(lost) = changes.lost_by_all {
+            // One of the missing messages may have closed an identity.
+            self.close_identified(SubscriptionEnd::MissedClose);
+            // It is not known to which topics the missing messages belonged. So every topic is
+            // woken and reports a gap.
+            self.walk_all(|topic| {
+                topic.make_readable(lost);
+                WaitList::wake(topic);
+            });
+        }
         changes.topics.iter().for_each(|(topic, _)| WaitList::wake(topic));
         if changes.patterns_of_all {
-            self.patterns.all().iter().for_each(WaitList::wake);
+            self.patterns.walk(WaitList::wake);
         } else {
             changes.patterns.sort_unstable_by_key(Arc::as_ptr);
             changes.patterns.dedup_by(|one, other| Arc::ptr_eq(one, other));
@@ -349,16 +379,25 @@ impl HubState {
             self.finish_telling();
         }
     }
+
+    /// Ends all subscriptions that have an identity, those of a few identities at a time.
+    fn close_identified(&self, end: SubscriptionEnd) {
+        let mut last: Option<Arc<str>> = None;
+        loop {
+            let page = self.lock_for_step().page_of_identities(last.as_ref());
+            page.iter().for_each(|(_, group)| _ = group.close(end));
+            match page.into_iter().next_back() {
+                Some((identity, _)) => last = Some(identity),
+                None => return,
+            }
+        }
+    }
 }
 
 impl Changes {
     fn lose_by_all(&mut self, number: u64) {
         self.lost_by_all = Some(number);
         self.patterns_of_all = true;
-    }
-
-    fn end(&mut self, subscribers: &[Arc<Subscriber>], end: SubscriptionEnd) {
-        self.ended.extend(subscribers.iter().filter_map(|subscriber| subscriber.close(end)));
     }
 
     fn all_at<'a>(&mut self, topics: impl Iterator<Item = &'a Arc<Topic>>, number: u64) {

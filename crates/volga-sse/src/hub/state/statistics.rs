@@ -6,22 +6,18 @@ use std::sync::Arc;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::stats::{HubStats, TopicStats};
 use crate::hub::sync::Ordering;
-use crate::hub::topic::Topic;
 use crate::hub::topic::subscriber::Subscriber;
 use crate::hub::topic::wait_list::WaitList;
 
 impl HubState {
-    /// Reads the numbers of every topic. The lock is held only while the list of topics is copied.
+    /// Reads the numbers of every topic. The lock is held for a few topics at a time.
     pub(crate) fn stats(&self) -> HubStats {
         self.sweep_all();
-        let (topics, gone, evicted, published) = {
+        let (gone, evicted, published) = {
             let locked = self.lock();
-            let registry = &locked.registry;
-            let topics: Vec<Arc<Topic>> = registry.topics().map(Arc::clone).collect();
-            (topics, registry.removed_delivered, registry.evicted, locked.published)
+            (locked.registry.removed_delivered, locked.registry.evicted, locked.published)
         };
         let mut all = HubStats {
-            topics: topics.len(),
             evicted,
             subscribers: self.counters.subscribers.load(Ordering::Relaxed),
             published,
@@ -35,20 +31,24 @@ impl HubState {
             ..HubStats::default()
         };
         let mut of_patterns = HashMap::new();
-        for topic in topics {
+        self.walk_all(|topic| {
             let mut slowest = slowest(&topic.readers);
-            for pattern in self.patterns.of(&topic).iter().flat_map(|patterns| patterns.iter()) {
+            for pattern in self.patterns.of(topic).iter().flat_map(|patterns| patterns.iter()) {
                 let of_pattern = of_patterns
                     .entry(pattern.id)
                     .or_insert_with(|| self::slowest(&pattern.readers));
                 slowest = slowest.into_iter().chain(*of_pattern).min();
             }
             let one = topic.stats(0, slowest);
+            all.topics += 1;
             all.delivered += one.delivered;
             all.messages += one.messages;
             all.bytes += one.bytes;
             all.max_lag = all.max_lag.max(one.max_lag);
-        }
+        });
+        // A topic that was removed meanwhile may be missing in the sum. A count never goes back.
+        let before = self.counters.reported_delivered.fetch_max(all.delivered, Ordering::Relaxed);
+        all.delivered = all.delivered.max(before);
         all
     }
 

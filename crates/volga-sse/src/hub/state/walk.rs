@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::hub::patterns::shared_pattern::{RemovedNumbers, SharedPattern};
 use crate::hub::state::hub_state::{HubState, TOPICS_AT_ONCE};
 use crate::hub::topic::Topic;
 use crate::hub::topic::pattern::Pattern;
@@ -48,31 +49,46 @@ impl HubState {
     /// Wakes every subscription that sleeps, so that it looks at the state of its node. The caller
     /// has changed that state. A subscription that begins meanwhile looks at it before it sleeps.
     pub(crate) fn wake_all_readers(&self) {
-        self.walk_names("", WaitList::wake);
-        self.patterns.all().iter().for_each(WaitList::wake);
+        self.walk_all(WaitList::wake);
+        self.patterns.walk(WaitList::wake);
     }
 
-    /// The greatest number greater than `after` that a removed topic had whose name the patterns
-    /// match, or zero. Other numbers may be included if the hub has forgotten whose they are.
-    pub(crate) fn last_removed_number(&self, after: u64, patterns: &[&Pattern]) -> u64 {
-        let mut end = u64::MAX;
-        let mut floor;
-        loop {
-            let page = {
-                let locked = self.lock_for_step();
-                floor = locked.registry.last_forgotten_number();
-                locked.registry.page_of_removed(after, end, TOPICS_PER_PAGE)
-            };
-            let is_match =
-                |(_, name): &&(u64, Arc<str>)| patterns.iter().any(|own| own.matches(name));
-            if let Some((number, _)) = page.iter().find(is_match) {
-                return *number;
+    /// Visits every topic, as [`walk`](Self::walk) does.
+    pub(crate) fn walk_all(&self, visit: impl FnMut(&Arc<Topic>)) {
+        self.walk_names("", visit);
+    }
+
+    /// The greatest numbers greater than `after` of topics that were removed before these patterns
+    /// came, and whose names they match. Other numbers are included if the hub has forgotten whose
+    /// they are.
+    pub(crate) fn removed_before(
+        &self,
+        after: u64,
+        patterns: &[&SharedPattern],
+        may_have_keys: impl FnOnce() -> bool,
+    ) -> RemovedNumbers {
+        let forgotten = patterns.iter().map(|own| own.forgotten()).max().unwrap_or(0);
+        let last_of_keyed = if forgotten > after && may_have_keys() { forgotten } else { 0 };
+        let mut removed = RemovedNumbers { last: forgotten, last_of_keyed, message: 0 };
+        // Everything that was removed later had messages after the pattern came, or is known to it.
+        let since = patterns.iter().map(|own| own.since).max().unwrap_or(0);
+        let mut end = since.saturating_add(1);
+        while end > after {
+            let page = self.lock_for_step().registry.page_of_removed(after, end, TOPICS_PER_PAGE);
+            for (number, name) in &page {
+                if patterns.iter().any(|own| own.pattern.matches(name)) {
+                    removed.last = removed.last.max(*number);
+                    if self.settings.max_keys(name).is_some() {
+                        removed.last_of_keyed = removed.last_of_keyed.max(*number);
+                    }
+                }
             }
             match page.last() {
                 Some((number, _)) if page.len() == TOPICS_PER_PAGE => end = *number,
-                _ => return if floor > after { floor } else { 0 },
+                _ => break,
             }
         }
+        removed
     }
 
     /// Decides anew what happens to topics of which a pattern has become a reader.

@@ -85,6 +85,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
+    use crate::hub::topic::EarlierNumbers;
 
     proptest! {
         #[test]
@@ -92,7 +93,7 @@ mod tests {
             numbers in vec(1..2_000_u64, 0..5 * MAX_BACKLOG),
             through in 1..2_000_u64,
         ) {
-            let topic = Arc::new(Topic::new(0, 0, "a".into(), 0, None));
+            let topic = Arc::new(Topic::new(0, 0, "a".into(), EarlierNumbers::default(), None));
             let mut collector = Collector::through(through);
             let mut expect = numbers.clone();
             expect.sort_unstable();

@@ -42,6 +42,7 @@ use crate::codec::encode::{EncodedMessage, prefix};
 use crate::codec::position::{Position, PositionText};
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::HubState;
+use crate::hub::state::identities::IdentityMembership;
 use crate::hub::subscription::delivery::Delivery;
 use crate::hub::subscription::opening::Opening;
 use crate::hub::subscription::pacer::Pacer;
@@ -91,7 +92,7 @@ struct Extras {
     floor: u64,
     /// It was told of a gap with a snapshot, and has not caught up since then.
     is_overrun: bool,
-    identity: Option<(Arc<str>, u32)>,
+    identity: Option<IdentityMembership>,
     pacer: Option<Pacer>,
     /// It has not started, because it waits for its node.
     waiting: Option<Waiting>,

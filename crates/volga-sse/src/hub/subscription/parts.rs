@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::HubState;
+use crate::hub::state::identities::IdentityMembership;
 use crate::hub::subscription::opening::Opening;
 use crate::hub::subscription::topics::SubscribedTopics;
 use crate::hub::subscription::waiting::Waiting;
@@ -23,7 +24,7 @@ pub(crate) struct SubscriptionParts {
     pub(crate) needs_first_id: bool,
     /// The client may not see messages up to this number.
     pub(crate) floor: u64,
-    pub(crate) identity: Option<(Arc<str>, u32)>,
+    pub(crate) identity: Option<IdentityMembership>,
     /// The wait before it starts, if there is one.
     pub(crate) waiting: Option<Waiting>,
 }

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use crate::hub::patterns::shared_pattern::RemovedNumbers;
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::subscription::Subscription;
@@ -15,7 +16,6 @@ use crate::hub::subscription::delivery::Delivery;
 use crate::hub::subscription::opening::Opening;
 use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
 use crate::hub::topic::batch::{Batch, MAX_MESSAGES};
-use crate::hub::topic::pattern::Pattern;
 use crate::hub::topic::scan::{Scan, Start};
 use crate::hub::topic::subscriber::SubscriptionEnd;
 
@@ -197,12 +197,11 @@ impl Subscription {
 
     /// Whether one of its topics is keyed, or may have been.
     pub(super) fn may_have_keys(&self) -> bool {
-        let has_patterns = match &self.topics {
+        let may_by_pattern = match &self.topics {
             SubscribedTopics::One(_) => false,
-            SubscribedTopics::Several(set) => set.has_patterns(),
+            SubscribedTopics::Several(set) => set.patterns_may_have_keys(&self.hub.settings),
         };
-        has_patterns && !self.hub.settings.keyed.is_empty()
-            || self.topics.named().iter().any(|membership| membership.topic.is_keyed())
+        may_by_pattern || self.topics.named().iter().any(|membership| membership.topic.is_keyed())
     }
 
     /// Offers to the batch what the subscription has not read yet.
@@ -316,27 +315,26 @@ impl TopicSet {
         if scan.newcomer.is_none() && first > scan.after + 1 {
             scan.through = scan.through.min(first - 1);
         }
-        let recreated = hub.lock().registry.recreated;
         let lost_by_all = hub.lost_by_all();
         let (now, bounds) = (hub.clock.now(), &hub.settings.bounds);
         let mut collector = Collector::through(scan.through);
         self.walk(hub, |topic| {
             topic.expire(now, bounds);
             if scan.newcomer.is_none() && !self.names(topic) {
-                let number = topic.earlier_last_number;
-                scan.note_removed(number, scan.after, topic.is_keyed(), lost_by_all);
+                let last = topic.earlier.known;
+                let last_of_keyed = if topic.is_keyed() { last } else { 0 };
+                let earlier = RemovedNumbers { last, last_of_keyed, message: 0 };
+                scan.note_removed(earlier, scan.after, lost_by_all);
             }
             topic.scan(scan, |number, _| collector.offer(number, topic));
         });
         if scan.newcomer.is_none() {
-            let patterns: Vec<&Pattern> = self.patterns().collect();
-            let mut lost = hub.last_removed_number(scan.after, &patterns);
-            if hub.lock().registry.recreated != recreated {
-                // One of these topics may be new and have been missed by the walk, although an
-                // earlier topic of its name had messages.
-                lost = lost.max(scan.through);
-            }
-            scan.note_removed(lost, scan.after, !hub.settings.keyed.is_empty(), lost_by_all);
+            let before = hub.removed_before(scan.after, &self.shared_patterns(), || {
+                self.patterns_may_have_keys(&hub.settings)
+            });
+            // This is read after the walk. A topic that the walk has not found because it was
+            // removed meanwhile is included.
+            scan.note_removed(before.max(self.removed_since()), scan.after, lost_by_all);
         }
         collector.finish()
     }
@@ -402,11 +400,9 @@ impl TopicSet {
         let seen = cursor.max(hub.lost_by_all());
         let mut is_behind = false;
         self.walk(hub, |topic| {
-            let had_more = topic.earlier_last_number > seen && !self.names(topic);
-            is_behind |= had_more || topic.is_ahead_by(max, cursor);
+            is_behind |= topic.is_ahead_by(max, cursor);
         });
-        let patterns: Vec<&Pattern> = self.patterns().collect();
-        is_behind || hub.last_removed_number(seen, &patterns) > seen
+        is_behind || self.removed_since().message > seen
     }
 }
 

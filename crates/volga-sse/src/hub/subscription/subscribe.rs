@@ -204,8 +204,7 @@ impl<'a> Subscribe<'a> {
             if let Some(overlap) = topics.overlap() {
                 locked.presence.overlaps.add(&identity, overlap);
             }
-            let handle = locked.add_identity(&identity, &subscriber);
-            (identity, handle)
+            locked.add_identity(&identity, &subscriber)
         });
         // The topics that patterns match may be many, so the lock is not held any more.
         let locked = patterns.is_empty().then_some(locked);

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::hub::patterns::shared_pattern::PatternMembership;
+use crate::hub::patterns::shared_pattern::{PatternMembership, RemovedNumbers, SharedPattern};
 use crate::hub::presence::overlaps::FilterSet;
+use crate::hub::settings::HubSettings;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::state::recent_messages::RecentMessages;
 use crate::hub::subscription::backlog::Backlog;
@@ -103,6 +104,22 @@ impl TopicSet {
 
     pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> + Clone {
         self.patterns.iter().map(|membership| &membership.pattern.pattern)
+    }
+
+    pub(super) fn shared_patterns(&self) -> Vec<&SharedPattern> {
+        self.patterns.iter().map(|membership| &*membership.pattern).collect()
+    }
+
+    /// The greatest numbers of topics that were removed since the subscription opened, and that its
+    /// patterns match. Topics that were removed earlier may be included.
+    pub(super) fn removed_since(&self) -> RemovedNumbers {
+        let removed = self.patterns.iter().map(|membership| membership.pattern.removed_since());
+        removed.fold(RemovedNumbers::default(), RemovedNumbers::max)
+    }
+
+    /// Whether its patterns match names of keyed topics. These need not exist.
+    pub(super) fn patterns_may_have_keys(&self, settings: &HubSettings) -> bool {
+        self.patterns().any(|own| settings.may_be_keyed(own))
     }
 
     pub(super) fn opened_after(&self) -> u64 {

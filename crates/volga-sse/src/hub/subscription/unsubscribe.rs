@@ -18,20 +18,20 @@ impl Drop for Subscription {
             waiting.leave(shared);
         }
         if let Some(extras) = &mut self.extras
-            && let Some((identity, handle)) = extras.identity.take()
+            && let Some(member) = extras.identity.take()
         {
             let gone_at = hub.settings.gone_at(hub.clock.now());
             let filters: Vec<_> = self.topics.filters().collect();
             let mut locked = hub.lock();
-            if !self.subscriber.has_signed_out()
+            if !member.has_signed_out()
                 && let Some(overlap) = self.topics.overlap()
             {
-                locked.presence.overlaps.remove(&identity, &overlap);
+                locked.presence.overlaps.remove(&member.identity, &overlap);
             }
             let mut pages = filters.chunks(TOPICS_AT_ONCE).peekable();
             while let Some(page) = pages.next() {
                 let filters = page.iter().map(Arc::clone);
-                locked.remove_presence(&identity, &self.subscriber, filters, gone_at);
+                locked.remove_presence(&member, filters, gone_at);
                 if pages.peek().is_some() {
                     // Publishers go on in between. The identity may be closed meanwhile, which ends
                     // its presence in the rest.
@@ -39,7 +39,7 @@ impl Drop for Subscription {
                     locked = hub.lock_for_step();
                 }
             }
-            locked.remove_identity(&identity, handle);
+            locked.remove_identity(&member);
         }
         hub.counters.subscribers.fetch_sub(1, Ordering::Relaxed);
         match &mut self.topics {

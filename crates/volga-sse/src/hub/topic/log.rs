@@ -70,9 +70,9 @@ impl TopicLog {
         }
     }
 
-    /// Takes all messages out. The log records them as dropped, and everything up to a number.
-    pub(crate) fn take(&mut self, through: u64) -> VecDeque<LogEntry> {
-        self.dropped = self.last_number().max(through);
+    /// Takes all messages out. The log records them as dropped.
+    pub(crate) fn take(&mut self) -> VecDeque<LogEntry> {
+        self.dropped = self.last_message_number();
         let mut taken = std::mem::take(&mut self.earlier);
         taken.extend(self.last.take());
         taken
@@ -96,10 +96,16 @@ impl TopicLog {
 
     /// The number of the last message that was appended or lost, or zero.
     pub(crate) fn last_number(&self) -> u64 {
-        self.last.as_ref().map_or(self.dropped, |entry| entry.number).max(self.lost)
+        self.last_message_number().max(self.lost)
     }
 
-    /// Records that the message with this number never came.
+    /// The number of the last message that was appended, or zero.
+    pub(crate) fn last_message_number(&self) -> u64 {
+        self.last.as_ref().map_or(self.dropped, |entry| entry.number)
+    }
+
+    /// Records that the message with this number never came, or that readers must be told of a gap
+    /// up to this number although it is not the number of a message.
     pub(crate) fn note_lost(&mut self, number: u64) {
         self.lost = self.lost.max(number);
     }
@@ -155,10 +161,12 @@ impl TopicLog {
         self.earlier.range(index.min(self.earlier.len())..).chain(last)
     }
 
-    /// The number of the last entry up to this number, or the last number that was dropped.
+    /// The number of the last entry up to this number, or the last number that was dropped. Also
+    /// the last number that was lost, if it is not greater than this one.
     pub(crate) fn last_through(&self, number: u64) -> u64 {
         let before = self.index_after(number).checked_sub(1).and_then(|index| self.get(index));
-        before.map_or(self.dropped, |entry| entry.number)
+        let last = before.map_or(self.dropped, |entry| entry.number);
+        if self.lost <= number { last.max(self.lost) } else { last }
     }
 
     /// The entry with this number.

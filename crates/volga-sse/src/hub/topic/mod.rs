@@ -24,6 +24,7 @@ pub(crate) mod subscriber;
 pub(crate) mod wait_list;
 pub(crate) mod waves;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,12 +32,13 @@ use bytes::Bytes;
 use crate::hub::clock::Moment;
 use crate::hub::error::PublishError;
 use crate::hub::patterns::pattern_set::KnownPatterns;
+use crate::hub::patterns::shared_pattern::RemovedNumbers;
 use crate::hub::settings::LogBounds;
 use crate::hub::stats::{Counters, TopicStats};
 use crate::hub::sync::{AtomicBool, AtomicU64, Ordering, RwLock, read, write};
 use crate::hub::topic::joined_frame::JoinedFrame;
 use crate::hub::topic::key_table::{KeyChange, KeyTable};
-use crate::hub::topic::log::TopicLog;
+use crate::hub::topic::log::{LogEntry, TopicLog};
 use crate::hub::topic::scan::Scan;
 use crate::hub::topic::wait_list::WaitList;
 use crate::hub::topic::waves::HasReaders;
@@ -63,10 +65,18 @@ pub(crate) struct Topic {
     /// Greater than the ID of every topic that was created before.
     pub(crate) id: u64,
     pub(crate) name: Arc<str>,
-    /// An upper bound of the position numbers that earlier topics of the same name had, or zero.
-    pub(crate) earlier_last_number: u64,
+    pub(crate) earlier: EarlierNumbers,
     /// The subscriptions that name the topic.
     pub(crate) readers: WaitList,
+}
+
+/// The numbers of earlier topics of the same name.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct EarlierNumbers {
+    /// The last one. Zero if there was no message, or if the hub has forgotten the number.
+    pub(crate) known: u64,
+    /// No number was greater than this one.
+    pub(crate) bound: u64,
 }
 
 /// The messages and values that a topic holds.
@@ -75,6 +85,13 @@ pub(crate) struct Topic {
 struct TopicData {
     keys: Option<Box<KeyTable>>,
     log: TopicLog,
+}
+
+/// What a topic held before everything was dropped.
+#[derive(Debug)]
+pub(crate) struct TopicContents {
+    _log: VecDeque<LogEntry>,
+    _keys: Option<KeyTable>,
 }
 
 /// The kinds of contents for which a topic may be kept.
@@ -97,7 +114,7 @@ impl Topic {
         id: u64,
         slot: u32,
         name: Arc<str>,
-        earlier_last_number: u64,
+        earlier: EarlierNumbers,
         max_keys: Option<usize>,
     ) -> Self {
         let keys = max_keys.map(|max| Box::new(KeyTable::new(max)));
@@ -105,7 +122,7 @@ impl Topic {
             id,
             slot,
             name,
-            earlier_last_number,
+            earlier,
             last: AtomicU64::new(0),
             removed: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
@@ -118,7 +135,7 @@ impl Topic {
     /// A topic that a hub does not have, and that holds nothing.
     pub(crate) fn removed(name: &str) -> Self {
         // No other topic has this ID.
-        let topic = Self::new(u64::MAX, 0, name.into(), 0, None);
+        let topic = Self::new(u64::MAX, 0, name.into(), EarlierNumbers::default(), None);
         topic.set_removed();
         topic
     }
@@ -137,7 +154,17 @@ impl Topic {
     /// The last number of this topic or of an earlier topic of the same name. A later topic of this
     /// name must know it, so a message counts here even before it may be read.
     pub(crate) fn last_number_of_name(&self) -> u64 {
-        self.earlier_last_number.max(self.last_readable()).max(self.last_number())
+        self.earlier.bound.max(self.last_readable()).max(self.last_number())
+    }
+
+    /// The numbers that a reader must have read to miss nothing when the topic is removed.
+    pub(crate) fn numbers_to_remove(&self) -> RemovedNumbers {
+        let (last, message) = {
+            let log = &read(&self.data).log;
+            (log.last_number(), log.last_message_number())
+        };
+        let last = last.max(self.last_readable()).max(self.earlier.known);
+        RemovedNumbers { last, last_of_keyed: if self.is_keyed() { last } else { 0 }, message }
     }
 
     /// The number of the last message that was appended, or zero. The log may have dropped that
@@ -169,19 +196,24 @@ impl Topic {
     /// Drops all messages and values. The log records what it dropped, so a subscription that had
     /// not read a message reports a gap.
     pub(crate) fn clear(&self) {
-        self.clear_through(0);
+        // The memory is freed without the lock, because that takes time for a long log.
+        drop(self.take_contents());
     }
 
-    /// The same, and records that everything up to this number was dropped. So a subscription that
-    /// has read all messages reports a gap as well, if the number is greater than theirs.
-    pub(crate) fn clear_through(&self, number: u64) {
+    /// The same for a caller that holds the hub's lock. It drops what is returned once the lock is
+    /// released.
+    pub(crate) fn take_contents(&self) -> TopicContents {
         let mut data = write(&self.data);
-        let log = data.log.take(number);
+        let log = data.log.take();
         let dropped = data.log.dropped();
         let keys = data.keys.as_mut().map(|keys| keys.clear(dropped));
-        drop(data);
-        // The memory is freed without the lock, because that takes time for a long log.
-        drop((log, keys));
+        TopicContents { _log: log, _keys: keys }
+    }
+
+    /// Lets every subscription that has not read up to this number report a gap, although this is
+    /// not the number of a message.
+    pub(crate) fn note_gap(&self, number: u64) {
+        write(&self.data).log.note_lost(number);
     }
 
     pub(crate) fn append(

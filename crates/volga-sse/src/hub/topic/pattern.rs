@@ -39,6 +39,14 @@ impl TopicFilter {
             Self::Pattern(pattern) => pattern.matches(name),
         }
     }
+
+    /// Whether there is a name that it matches, and that the pattern matches as well.
+    pub(crate) fn shares_names_with(&self, pattern: &Pattern) -> bool {
+        match self {
+            Self::Name(own) => pattern.matches(own),
+            Self::Pattern(own) => own.shares_names_with(pattern),
+        }
+    }
 }
 
 /// A name with wildcards. `*` stands for one segment, and `>` at the end for one or more segments.
@@ -57,6 +65,17 @@ impl Pattern {
 
     pub(crate) fn matches(&self, name: &str) -> bool {
         is_match(&self.0, name)
+    }
+
+    fn shares_names_with(&self, other: &Self) -> bool {
+        let (mut own, mut others) = (self.segments(), other.segments());
+        loop {
+            match (own.next(), others.next()) {
+                (None, None) | (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
+                (Some(one), Some(other)) if one == "*" || other == "*" || one == other => {}
+                _ => return false,
+            }
+        }
     }
 
     /// The segments, of which some are wildcards.
@@ -146,6 +165,28 @@ mod tests {
             prop_assert_eq!(filter.matches(&name), expect);
             if let TopicFilter::Pattern(pattern) = &filter && expect {
                 prop_assert!(name.starts_with(pattern.prefix()));
+            }
+        }
+
+        #[test]
+        fn two_filters_share_names_if_some_name_matches_both(
+            one in "[ab*](\\.[ab*]){0,2}(\\.>)?",
+            other in "[ab*](\\.[ab*]){0,2}(\\.>)?",
+        ) {
+            let filter = |text: &str| TopicFilter::parse(text, 20).unwrap();
+            // No filter tells `c` from a segment that it does not name.
+            let mut names: Vec<String> = vec![String::new()];
+            let mut is_shared = false;
+            for _ in 0..4 {
+                let longer = names.iter().flat_map(|name| ["a", "b", "c"].map(|segment| {
+                    if name.is_empty() { segment.to_owned() } else { format!("{name}.{segment}") }
+                }));
+                names = longer.collect();
+                let is_of_both = |name: &String| filter(&one).matches(name) && filter(&other).matches(name);
+                is_shared |= names.iter().any(is_of_both);
+            }
+            if let TopicFilter::Pattern(other) = filter(&other) {
+                prop_assert_eq!(filter(&one).shares_names_with(&other), is_shared);
             }
         }
 

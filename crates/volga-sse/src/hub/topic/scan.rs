@@ -1,5 +1,6 @@
 //! What a subscription looks for in a topic. Pure.
 
+use crate::hub::patterns::shared_pattern::RemovedNumbers;
 use crate::hub::topic::log::TopicLog;
 
 /// Where a new client begins, if one of its topics is keyed: a keyed topic begins with the newest
@@ -65,17 +66,12 @@ impl Scan {
         }
     }
 
-    /// Notes what removed topics had. A subscription that has not read it lags behind further than
-    /// any log reaches, unless all messages up to `lost_by_all` are lost to everybody.
-    pub(crate) fn note_removed(
-        &mut self,
-        number: u64,
-        after: u64,
-        is_keyed: bool,
-        lost_by_all: u64,
-    ) {
-        self.is_too_slow |= self.max_lag.is_some() && number > after.max(lost_by_all);
-        self.note_lost(number, after, is_keyed);
+    /// Notes what removed topics had. A subscription that has not read their messages lags behind
+    /// further than any log reaches, unless all messages up to `lost_by_all` are lost to everybody.
+    pub(crate) fn note_removed(&mut self, removed: RemovedNumbers, after: u64, lost_by_all: u64) {
+        self.is_too_slow |= self.max_lag.is_some() && removed.message > after.max(lost_by_all);
+        self.note_lost(removed.last, after, false);
+        self.note_lost(removed.last_of_keyed, after, true);
     }
 
     /// Notes what the log of a topic has dropped.

@@ -145,7 +145,8 @@ impl<T> Sleepers<T> {
         self.slots.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().map(|slot| &slot.value)
     }
 

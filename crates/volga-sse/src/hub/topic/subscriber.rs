@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use crate::hub::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering, lock};
+use crate::hub::sync::{AtomicU8, AtomicU64, Mutex, Ordering, lock};
 
 /// Why a subscription ended before it was dropped.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -51,8 +51,6 @@ pub(crate) struct Subscriber {
     /// writes it.
     delivered: AtomicU64,
     end: AtomicU8,
-    /// Its identity was closed, so it is present nowhere. Only used under the hub's lock.
-    has_signed_out: AtomicBool,
     parked: Mutex<Parked>,
 }
 
@@ -108,7 +106,6 @@ impl Subscriber {
             cursor: AtomicU64::new(cursor),
             delivered: AtomicU64::new(0),
             end: AtomicU8::new(OPEN),
-            has_signed_out: AtomicBool::new(false),
             parked: Mutex::new(Parked { waker: None, visits: Visits::NEW }),
         }
     }
@@ -166,6 +163,8 @@ impl Subscriber {
 
     /// Ends the subscription, and returns the waker that must be woken. The first reason is kept.
     pub(crate) fn close(&self, end: SubscriptionEnd) -> Option<Waker> {
+        #[cfg(test)]
+        crate::hub::work_counts::note_end();
         let code = match end {
             SubscriptionEnd::HubClosed => HUB_CLOSED,
             SubscriptionEnd::IdentityClosed => IDENTITY_CLOSED,
@@ -180,15 +179,6 @@ impl Subscriber {
             (old == OPEN || old == HUB_CLOSED && code == IDENTITY_CLOSED).then_some(code)
         });
         lock(&self.parked).waker.take()
-    }
-
-    /// Notes that its identity was closed. The caller holds the hub's lock, and ends its presence.
-    pub(crate) fn sign_out(&self) {
-        self.has_signed_out.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn has_signed_out(&self) -> bool {
-        self.has_signed_out.load(Ordering::Relaxed)
     }
 
     pub(crate) fn end(&self) -> Option<SubscriptionEnd> {

@@ -12,6 +12,9 @@ use crate::hub::topic::waves::{self, HasReaders, PublishCount, READERS_AT_ONCE, 
 /// released.
 const WAKE_AT_ONCE: usize = if cfg!(all(test, loom)) { 1 } else { 32 };
 
+/// How many readers are visited before the lock of the list is released and taken again.
+const READERS_PER_PAGE: u32 = 128;
+
 /// How many readers are looked at to tell whether a wave has ended. A runtime runs tasks in an
 /// order of its own, so these are readers from everywhere in the list.
 const SAMPLED_READERS: usize = 8;
@@ -156,8 +159,19 @@ impl WaitList {
         lock(&self.readers).is_empty()
     }
 
-    /// Visits every reader. The list is locked meanwhile.
-    pub(crate) fn for_each(&self, visit: impl FnMut(&Arc<Subscriber>)) {
-        lock(&self.readers).iter().for_each(visit);
+    /// Visits every reader. The list is locked for a few of them at a time, because a publisher waits
+    /// for it. A reader that comes or goes meanwhile may be missing.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Arc<Subscriber>)) {
+        let mut next = 0;
+        loop {
+            let readers = lock(&self.readers);
+            let end = readers.end_of_handles();
+            let page = next..end.min(next + READERS_PER_PAGE);
+            next = page.end;
+            page.filter_map(|handle| readers.get(handle)).for_each(&mut visit);
+            if next >= end {
+                return;
+            }
+        }
     }
 }
