@@ -44,10 +44,12 @@ impl Drop for StateGuard<'_> {
         if !locked.has_deferred() {
             return;
         }
+        let expired = std::mem::take(&mut locked.registry.expired);
         let (wakers, removed, must_tell) = locked.take_deferred();
         drop(locked);
         wakers.wake();
-        removed.iter().for_each(|topic| topic.clear());
+        removed.iter().for_each(|topic| self.hub.free_recent(&topic.clear()));
+        self.hub.free_recent(&expired);
         if must_tell {
             self.hub.finish_telling();
         }

@@ -42,6 +42,8 @@ pub(crate) struct LockedState {
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
     /// time.
     removed: Vec<Arc<Topic>>,
+    /// Where the numbers of the messages are collected that a publish drops. Empty in between.
+    pub(crate) dropped: Vec<u64>,
     /// The retry keys of the last messages of a hub without a relay.
     pub(crate) retry_keys: RetryKeys,
     /// The messages of a shared hub that wait for earlier ones.
@@ -159,12 +161,10 @@ impl LockedState {
         Ok(())
     }
 
-    /// Drops everything that a topic holds, and removes the topic if nobody subscribes to its name.
+    /// Removes a topic if nobody subscribes to its name. The caller has cleared a topic that stays.
     pub(crate) fn remove_topic(&mut self, topic: &Arc<Topic>, settings: &HubSettings, now: Moment) {
         self.registry.set_explicit(topic, false);
-        if self.registry.readership(topic) == TopicReaders::Named {
-            topic.clear();
-        } else {
+        if self.registry.readership(topic) != TopicReaders::Named {
             self.registry.remove(topic, settings);
         }
         self.registry.reclassify(topic, settings, now);
@@ -338,7 +338,10 @@ impl LockedState {
 
     /// Whether there is work for the time after the lock is released.
     pub(crate) fn has_deferred(&self) -> bool {
-        self.must_tell || !(self.wakers.is_empty() && self.removed.is_empty())
+        self.must_tell
+            || !(self.wakers.is_empty()
+                && self.removed.is_empty()
+                && self.registry.expired.is_empty())
     }
 
     /// Takes the work for the time after the lock is released: wakers to wake, topics to clear, and

@@ -66,7 +66,7 @@ impl StartRequest {
         {
             self.add_matching(hub, set, &mut all);
         }
-        all.iter().for_each(|topic| _ = topic.expire(now, &hub.settings.bounds));
+        all.iter().for_each(|topic| hub.expire(topic, now));
         let before = all.iter().map(|topic| topic.earlier_last_number).max().unwrap_or(0);
         let (cursor, opening) = self.opening(hub, &place, last, floor, before, &all);
         StartPoint { cursor, opening, floor }
