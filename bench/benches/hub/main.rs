@@ -5,6 +5,7 @@
 //! on one thread, and the medians are compared. The program polls each subscriber by hand with a
 //! waker of its own, as a task would.
 
+mod behind;
 mod many;
 
 use std::{
@@ -246,9 +247,13 @@ fn resuming() -> Duration {
 }
 
 fn main() {
-    // `cargo xtask bench --bench hub -- many` runs the rows of many topics alone.
+    // `cargo xtask bench --bench hub -- many` runs the rows of many topics alone. With `behind` in
+    // its place, the rows of readers that are behind run alone.
     if std::env::args().any(|arg| arg == "many") {
         return many::run();
+    }
+    if std::env::args().any(|arg| arg == "behind") {
+        return behind::run();
     }
     // The bodies need a runtime for their timers. The program does not run inside of `block_on`,
     // where tokio would make a subscriber pause after 128 messages.
@@ -271,4 +276,5 @@ fn main() {
     }
     println!("resuming and reading 1,000 messages: {:.1?}", resuming());
     many::run();
+    behind::run();
 }

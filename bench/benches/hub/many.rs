@@ -35,12 +35,6 @@ pub(crate) fn run() {
             );
             println!("  {:41} {:>9} bytes a reader", "", bytes(&hub, &filters));
         }
-        let [one, many, resumed] = behind(topics);
-        println!(
-            "  behind by {topics} messages of one topic: {one:.1?} a message, of as many topics: {many:.1?} ({:.1} x), after a resume: {resumed:.1?} ({:.1} x)",
-            many.as_secs_f64() / one.as_secs_f64(),
-            resumed.as_secs_f64() / one.as_secs_f64()
-        );
     }
     for (name, filter) in [("the same", shared as fn(usize) -> String), ("its own", own)] {
         println!(
@@ -58,11 +52,11 @@ fn own(reader: usize) -> String {
     format!("room.{reader}.>")
 }
 
-fn hundred() -> Vec<String> {
+pub(crate) fn hundred() -> Vec<String> {
     (0..100).map(|group| format!("group{group}.*")).collect()
 }
 
-fn name(topic: usize) -> String {
+pub(crate) fn name(topic: usize) -> String {
     format!("group{}.topic{topic}", topic % 100)
 }
 
@@ -73,7 +67,7 @@ fn hub_of(topics: usize) -> Hub {
 }
 
 /// Reads everything that is ready. Returns the number of messages.
-fn drain(subscription: &mut Deliveries, waker: &Waker) -> usize {
+pub(crate) fn drain(subscription: &mut Deliveries, waker: &Waker) -> usize {
     let mut count = 0;
     loop {
         match subscription.poll_next_unpin(&mut Context::from_waker(waker)) {
@@ -169,36 +163,6 @@ fn bytes(hub: &Hub, filters: &[String]) -> u64 {
     let bytes = resident().saturating_sub(before) / COUNT;
     drop(readers);
     bytes
-}
-
-/// The time for a message of a reader of `>` that is behind by this number, if all are of one
-/// topic, or each of another; and if it resumes.
-fn behind(topics: usize) -> [Duration; 3] {
-    let hub =
-        Hub::builder().max_topics(topics + 10).max_messages(topics + 10).max_bytes(1 << 30).build();
-    (0..topics).for_each(|topic| _ = hub.publish(&name(topic), message()).expect("published"));
-    let waker = Waker::from(Arc::new(Task));
-    let mut one = hub.subscribe("one").open().expect("open").deliveries();
-    let mut all = hub.subscribe(">").open().expect("open").deliveries();
-    let (mut of_one, mut of_many, mut of_resumed) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..5 {
-        drain(&mut one, &waker);
-        (0..topics).for_each(|_| _ = hub.publish("one", message()).expect("published"));
-        let start = cpu();
-        assert!(drain(&mut one, &waker) >= topics);
-        of_one.push((cpu() - start) / topics as u32);
-        drain(&mut all, &waker);
-        let before = hub.position();
-        (0..topics).for_each(|topic| _ = hub.publish(&name(topic), message()).expect("published"));
-        let start = cpu();
-        assert_eq!(drain(&mut all, &waker), topics);
-        of_many.push((cpu() - start) / topics as u32);
-        let start = cpu();
-        let mut resumed = hub.subscribe(">").resume(before).open().expect("open").deliveries();
-        assert_eq!(drain(&mut resumed, &waker), topics);
-        of_resumed.push((cpu() - start) / topics as u32);
-    }
-    [of_one, of_many, of_resumed].map(|times| times.into_iter().min().expect("some"))
 }
 
 fn new_topic(filter: impl Fn(usize) -> String) -> Duration {

@@ -183,6 +183,7 @@ proptest! {
                     reader.has_ended = false;
                 }
             }
+            hub.state().check_recent();
         }
         for reader in &mut readers {
             if !reader.has_ended {

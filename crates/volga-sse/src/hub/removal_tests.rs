@@ -10,7 +10,7 @@ use crate::codec::message::Message;
 use crate::hub::handle::Hub;
 use crate::hub::policy::Policy;
 use crate::hub::settings::DEFAULT_MAX_AGE;
-use crate::hub::state::recent_messages::MAX_RECENT_MESSAGES;
+use crate::hub::state::recent_messages::RECENT_MESSAGES;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::delivery::Delivery;
 use crate::hub::topic::subscriber::SubscriptionEnd;
@@ -73,14 +73,14 @@ fn sleep_through(hub: &Hub, sleep: Sleep) {
     match sleep {
         Sleep::Short => {}
         Sleep::ManyMessages => {
-            (0..2 * MAX_RECENT_MESSAGES).for_each(|_| _ = publish(hub, "c.x"));
+            (0..2 * RECENT_MESSAGES).for_each(|_| _ = publish(hub, "c.x"));
         }
         Sleep::ManyTopics => {
             (0..20 * MAX_TOPICS).for_each(|n| _ = publish(hub, &format!("c.x{n}")));
-            (0..2 * MAX_RECENT_MESSAGES).for_each(|_| _ = publish(hub, "c.x"));
+            (0..2 * RECENT_MESSAGES).for_each(|_| _ = publish(hub, "c.x"));
         }
         Sleep::SameTopics => {
-            for n in 0..2 * MAX_RECENT_MESSAGES {
+            for n in 0..2 * RECENT_MESSAGES {
                 let topic = format!("c.x{}", n % 2);
                 publish(hub, &topic);
                 assert!(hub.remove_topic(&topic));

@@ -79,15 +79,15 @@ impl Patterns {
         })
     }
 
-    /// The ID of the set of all patterns that match a topic, if one of these IDs, which are sorted,
-    /// is the ID of one of them.
-    pub(crate) fn set_with_any(&self, topic: &Topic, ids: &[u32]) -> Option<u64> {
-        let id_with_any = |set: &Option<Arc<PatternSet>>| {
-            set.as_ref().filter(|patterns| patterns.has_any(ids)).map(|patterns| patterns.id)
+    /// The [short ID](PatternSet::short_id) of the set of all patterns that match a topic, or zero
+    /// if none does, and whether one of these IDs, which are sorted, is the ID of one of them.
+    pub(crate) fn check(&self, topic: &Topic, ids: &[u32]) -> (u32, bool) {
+        let check = |set: &Option<Arc<PatternSet>>| {
+            set.as_ref().map_or((0, false), |set| (set.short_id(), set.has_any(ids)))
         };
         let version = self.version.load(Ordering::Acquire);
-        let known = topic.patterns.at(version, id_with_any);
-        known.unwrap_or_else(|| id_with_any(&self.of(topic)))
+        let known = topic.patterns.at(version, check);
+        known.unwrap_or_else(|| check(&self.of(topic)))
     }
 
     fn find(&self, name: &str) -> Option<Arc<PatternSet>> {

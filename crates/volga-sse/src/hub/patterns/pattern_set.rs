@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use crate::hub::patterns::shared_pattern::{RemovedNumbers, SharedPattern};
-use crate::hub::sync::{AtomicU64, Ordering, RwLock, read, write};
+use crate::hub::sync::{RwLock, read, write};
 use crate::hub::topic::wait_list::WaitList;
+
+/// The short ID of all sets whose IDs need more than four bytes.
+pub(crate) const UNKNOWN_SET: u32 = u32::MAX;
 
 /// The patterns that match a topic.
 #[derive(Debug)]
@@ -17,25 +20,14 @@ pub(crate) struct PatternSet {
 }
 
 /// The patterns that match a topic, as far as they are known.
-#[repr(C)]
-#[derive(Debug)]
-pub(crate) struct KnownPatterns {
-    /// The ID of the set, or zero without one. It can be read without the lock.
-    set_id: AtomicU64,
-    versioned: RwLock<VersionedSet>,
-}
+#[derive(Debug, Default)]
+pub(crate) struct KnownPatterns(RwLock<VersionedSet>);
 
 /// The patterns that match a topic, as of some version.
 #[derive(Debug, Default)]
 struct VersionedSet {
     version: u64,
     set: Option<Arc<PatternSet>>,
-}
-
-impl Default for KnownPatterns {
-    fn default() -> Self {
-        Self { set_id: AtomicU64::new(0), versioned: RwLock::default() }
-    }
 }
 
 impl KnownPatterns {
@@ -45,22 +37,18 @@ impl KnownPatterns {
         version: u64,
         map: impl FnOnce(&Option<Arc<PatternSet>>) -> T,
     ) -> Option<T> {
-        let known = read(&self.versioned);
+        let known = read(&self.0);
         (known.version == version).then(|| map(&known.set))
     }
 
     pub(crate) fn set(&self, version: u64, set: Option<Arc<PatternSet>>) {
-        let mut known = write(&self.versioned);
-        self.set_id.store(set.as_ref().map_or(0, |set| set.id), Ordering::Relaxed);
-        *known = VersionedSet { version, set };
+        *write(&self.0) = VersionedSet { version, set };
     }
 
-    /// The ID of a set of patterns that match the topic. Zero if none is known.
-    ///
-    /// It may be the set of an earlier version. All of its patterns match the topic, but it may
-    /// lack newer ones.
-    pub(crate) fn set_id(&self) -> u64 {
-        self.set_id.load(Ordering::Relaxed)
+    /// Begins to load from memory what [`at`](Self::at) needs.
+    #[cfg(not(all(test, loom)))]
+    pub(crate) fn preload(&self) {
+        std::hint::black_box(self.0.is_poisoned());
     }
 }
 
@@ -69,6 +57,12 @@ impl PatternSet {
     pub(crate) fn new(id: u64, patterns: Vec<Arc<SharedPattern>>) -> Self {
         let mask = patterns.iter().fold(0, |mask, pattern| mask | pattern.bit());
         Self { id, patterns: patterns.into(), mask }
+    }
+
+    /// The ID in four bytes, which is not zero. Sets with greater IDs share
+    /// [`UNKNOWN_SET`].
+    pub(crate) fn short_id(&self) -> u32 {
+        u32::try_from(self.id).unwrap_or(UNKNOWN_SET)
     }
 
     /// The bits of the patterns. Some patterns share a bit.

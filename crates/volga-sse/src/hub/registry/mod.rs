@@ -25,6 +25,7 @@ use crate::hub::patterns::Patterns;
 use crate::hub::registry::lru_list::LruList;
 use crate::hub::registry::removed_topics::RemovedTopics;
 use crate::hub::settings::HubSettings;
+use crate::hub::state::delivered_counts::DeliveredCounts;
 use crate::hub::stepped_map::SteppedMap;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::{Contents, Topic};
@@ -60,6 +61,10 @@ pub(crate) struct Registry {
     newly_removed: Vec<Arc<Topic>>,
     /// How many topics made room for others while they held messages.
     pub(crate) evicted: u64,
+    /// The numbers of messages that have expired, until the holder of the lock takes them.
+    pub(crate) expired: Vec<u64>,
+    /// The deliveries to subscriptions of several topics.
+    pub(crate) delivered: Arc<DeliveredCounts>,
     /// How many messages of removed topics were delivered.
     pub(crate) removed_delivered: u64,
 }
@@ -186,6 +191,7 @@ impl Registry {
         });
         let max_keys = settings.max_keys(&name);
         let topic = Arc::new(Topic::new(self.next_id, slot, Arc::clone(&name), earlier, max_keys));
+        self.delivered.begin(topic.short_id());
         self.next_id += 1;
         if earlier.known > 0 {
             // A reader by pattern that looks at all topics now may have come past this name, and
@@ -289,7 +295,7 @@ impl Registry {
                 continue;
             }
             let least = now.after(settings.bounds.age / EXPIRY_CHECKS_PER_AGE).next();
-            let next = topic.expire(now, &settings.bounds);
+            let next = topic.expire(now, &settings.bounds, |number| self.expired.push(number));
             self.schedule(slot, next.map(|(first, last)| first.max(least).min(last)));
             self.reclassify(&topic, settings, now);
         }
@@ -314,7 +320,7 @@ impl Registry {
         self.patterns.set_forgotten(self.removed_topics.floor());
         topic.set_removed();
         self.removed += 1;
-        self.removed_delivered += topic.delivered();
+        self.removed_delivered += topic.delivered() + self.delivered.end(topic.short_id());
         self.newly_removed.push(Arc::clone(topic));
     }
 

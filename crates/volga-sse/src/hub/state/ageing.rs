@@ -99,7 +99,7 @@ mod tests {
     /// How many topics and bytes the hub holds. In contrast to `Hub::stats`, this drops nothing.
     fn held(state: &Arc<HubState>) -> (usize, u64) {
         let locked = state.lock();
-        let bytes = locked.registry.topics().map(|topic| topic.stats(0, None).bytes).sum();
+        let bytes = locked.registry.topics().map(|topic| topic.stats(0, None, 0).bytes).sum();
         (locked.registry.topics().count(), bytes)
     }
 
@@ -191,6 +191,37 @@ mod tests {
         assert_eq!(held_after(false, drop_expired).await, (0, 0));
         assert_eq!(held_after(true, drop_expired).await.1, 0);
         assert!(held_after(true, async |_| {}).await.1 > 10_000_000, "nobody uses the hub");
+    }
+
+    /// The list of the last messages must not hold what the logs have dropped.
+    #[tokio::test(start_paused = true)]
+    async fn what_expires_is_not_held_for_readers_of_many_topics() {
+        let hub = Hub::builder().keyed("keyed.>", 2).expect("valid").build();
+        let before = hub.position();
+        let all = hub.subscribe(">").open().expect("open");
+        for number in 0..40 {
+            let name = format!("{}.{}", ["plain", "keyed"][number % 2], number / 2 % 5);
+            hub.publish(&name, Message::new().data("x")).expect("published");
+            if number % 2 == 1 {
+                hub.publish_keyed(&name, "a", Message::new().data("x")).expect("published");
+            }
+        }
+        let state = Arc::clone(hub.state());
+        state.check_recent();
+        advance(DEFAULT_MAX_AGE + Duration::from_millis(1)).await;
+        // A client that resumes lets the topics that it names drop what has expired.
+        let named = ["plain.0", "plain.1", "plain.2", "keyed.0", "keyed.1"];
+        let mut back = hub.subscribe(named).resume(before).open().expect("open");
+        state.check_recent();
+        assert!(futures_util::FutureExt::now_or_never(back.next()).is_some());
+        state.check_recent();
+        // So does one whose patterns match them, when it reads.
+        let mut back = hub.subscribe(["plain.*", "keyed.*"]).resume(before).open().expect("open");
+        assert!(futures_util::FutureExt::now_or_never(back.next()).is_some());
+        state.check_recent();
+        hub.drop_expired();
+        state.check_recent();
+        drop(all);
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,11 +48,12 @@ impl Drop for StateGuard<'_> {
         if !locked.has_deferred() {
             return;
         }
-        let Deferred { wakers, removed, contents, must_tell } = locked.take_deferred();
+        let Deferred { wakers, removed, contents, expired, must_tell } = locked.take_deferred();
         drop(locked);
-        drop(contents);
+        contents.into_iter().for_each(|contents| self.hub.free_recent(&contents.free()));
         wakers.wake();
-        removed.iter().for_each(|topic| topic.clear());
+        removed.iter().for_each(|topic| self.hub.free_recent(&topic.clear()));
+        self.hub.free_recent(&expired);
         if must_tell {
             self.hub.finish_telling();
         }

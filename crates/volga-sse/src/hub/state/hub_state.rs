@@ -1,7 +1,10 @@
 //! What all handles of a hub share: how a message gets its position and reaches its topic, and
 //! which tasks are woken.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::codec::message::{Message, MessageWithoutId};
 use crate::codec::position::Position;
@@ -14,9 +17,12 @@ use crate::hub::presence::hub_presence::{PresentCount, SignOut};
 use crate::hub::relay::epochs::Place;
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::settings::HubSettings;
+use crate::hub::state::delivered_counts::DeliveredCounts;
 use crate::hub::state::guard::StateGuard;
 use crate::hub::state::locked_state::LockedState;
-use crate::hub::state::recent_messages::{RecentMatches, RecentMessages};
+use crate::hub::state::recent_messages::{
+    NewMessage, RecentMatches, RecentMessage, RecentMessages,
+};
 use crate::hub::stats::Counters;
 use crate::hub::sync::{
     AtomicU64, Mutex, MutexGuard, Ordering, RwLock, lock, read, try_lock, write,
@@ -24,6 +30,7 @@ use crate::hub::sync::{
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
+use crate::hub::topic::short_id::ShortId;
 use crate::hub::topic::subscriber::SubscriptionEnd;
 use crate::hub::topic::wait_list::WaitList;
 use crate::stream::spread::random_seed;
@@ -33,6 +40,9 @@ use crate::stream::spread::random_seed;
 const EPOCH_BITS: u32 = 48;
 /// How many topics of one subscription are updated before the lock is released and taken again.
 pub(crate) const TOPICS_AT_ONCE: usize = 16;
+
+/// How many messages are freed before the lock of the last messages is released and taken again.
+const FREED_AT_ONCE: usize = 1_024;
 
 /// How often a thread lets others have the lock before it takes its next step.
 const MAX_YIELDS: usize = 1_000;
@@ -63,6 +73,8 @@ pub(crate) struct HubState {
     /// Written under the hub's lock, before the horizon advances.
     recent: RwLock<RecentMessages>,
     pub(crate) patterns: Arc<Patterns>,
+    /// The deliveries to subscriptions of several topics.
+    delivered: Arc<DeliveredCounts>,
     pub(crate) counters: Counters,
     /// How many steps the next [`catch_up`](Self::catch_up) does.
     pub(crate) owed_sweeps: AtomicU64,
@@ -79,6 +91,7 @@ impl HubState {
         let is_shared = shared.is_some();
         let locked = LockedState::default();
         let patterns = Arc::clone(&locked.registry.patterns);
+        let delivered = Arc::clone(&locked.registry.delivered);
         Self {
             settings,
             epoch,
@@ -90,6 +103,7 @@ impl HubState {
             waiting: std::sync::atomic::AtomicUsize::new(0),
             recent: RwLock::new(RecentMessages::default()),
             patterns,
+            delivered,
             counters: Counters::default(),
             owed_sweeps: AtomicU64::new(0),
             #[cfg(not(all(test, loom)))]
@@ -263,7 +277,7 @@ impl HubState {
             locked.clear_topic(&topic);
             topic.note_gap(locked.last_number);
         }
-        let patterns = if is_told { self.remember(&locked, &topic) } else { None };
+        let patterns = if is_told { self.remember(&locked, &topic, None) } else { None };
         if is_told {
             self.advance_horizon(&locked, &[(&topic, locked.last_number)]);
         }
@@ -451,27 +465,80 @@ impl HubState {
     ) -> Option<Arc<PatternSet>> {
         locked.published += 1;
         let bytes = message.at(self.position(locked.last_number)).into_bytes();
-        topic.append(locked.last_number, bytes, key, now, &self.settings.bounds);
-        let patterns = self.remember(locked, topic);
+        let held = locked.remembers_messages.then(|| (bytes.clone(), now));
+        let (is_remembered, mut dropped) = (held.is_some(), std::mem::take(&mut locked.dropped));
+        let age_bounds = (now, &self.settings.bounds);
+        topic.append(locked.last_number, bytes, key, age_bounds, |number| {
+            if is_remembered {
+                dropped.push(number);
+            }
+        });
+        let patterns = self.remember(locked, topic, held);
+        self.free_recent(&dropped);
+        dropped.clear();
+        locked.dropped = dropped;
         locked.note_message(topic, key, &self.settings, now);
         patterns
     }
 
-    /// Remembers the topic of the last number that was assigned. Returns the patterns that match
-    /// it.
+    /// Remembers the last number that was assigned, and its message if there is one, with the time
+    /// at which it was published. Returns the patterns that match its topic.
     pub(crate) fn remember(
         &self,
         locked: &LockedState,
         topic: &Arc<Topic>,
+        held: Option<(Bytes, Moment)>,
     ) -> Option<Arc<PatternSet>> {
         let patterns = self.patterns.of(topic);
         if locked.remembers_messages {
-            let of_patterns = patterns.as_ref().map_or(0, |patterns| patterns.mask());
-            let mask = of_patterns | RecentMessages::topic_bit(topic);
-            let removed = locked.registry.removed;
-            write(&self.recent).note(locked.last_number, Arc::clone(topic), mask, removed);
+            let message = NewMessage { topic, patterns: patterns.as_deref(), held };
+            write(&self.recent).note(locked.last_number, message, locked.registry.removed);
         }
         patterns
+    }
+
+    /// Frees messages that the logs of their topics have dropped.
+    pub(crate) fn free_recent(&self, dropped: &[u64]) {
+        for some in dropped.chunks(FREED_AT_ONCE) {
+            write(&self.recent).free(some);
+        }
+    }
+
+    /// Forgets which messages came last. Those that have not read them look at all of their topics.
+    pub(crate) fn forget_recent(&self) {
+        write(&self.recent).clear();
+    }
+
+    /// Drops the messages of a topic that are too old.
+    pub(crate) fn expire(&self, topic: &Topic, now: Moment) {
+        let mut dropped = Vec::new();
+        topic.expire(now, &self.settings.bounds, |number| dropped.push(number));
+        self.free_recent(&dropped);
+    }
+
+    /// Panics if the list of the last messages holds one that no log holds. Its memory would not
+    /// count for the bounds of any topic.
+    #[cfg(test)]
+    pub(crate) fn check_recent(&self) {
+        let topics: Vec<_> = self.lock().registry.topics().map(Arc::clone).collect();
+        let in_logs: std::collections::HashSet<u64> =
+            topics.iter().flat_map(|topic| topic.last_numbers(usize::MAX)).collect();
+        for number in read(&self.recent).held() {
+            assert!(in_logs.contains(&number), "no log holds message {number}");
+        }
+    }
+
+    /// Counts a delivery to a subscription of several topics.
+    #[inline]
+    pub(crate) fn count_delivered(&self, topic: ShortId) {
+        if !self.delivered.count(topic) {
+            self.counters.late_delivered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many messages of a topic were delivered to subscriptions of several topics.
+    pub(crate) fn delivered_to_several(&self, topic: &Topic) -> u64 {
+        self.delivered.get(topic.short_id())
     }
 
     /// Makes appended messages readable, up to the given number in each topic. Called only under
@@ -498,6 +565,16 @@ impl HubState {
         max: usize,
     ) -> Option<RecentMatches> {
         read(&self.recent).find(after, through, mask, max)
+    }
+
+    /// Visits messages that are remembered. See [`RecentMessages::visit`].
+    pub(crate) fn visit_recent(
+        &self,
+        after: u64,
+        through: u64,
+        visit: impl FnMut(u64, &RecentMessage) -> ControlFlow<()>,
+    ) -> Option<u64> {
+        read(&self.recent).visit(after, through, visit)
     }
 
     /// The first number that is remembered.

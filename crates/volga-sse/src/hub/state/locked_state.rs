@@ -43,6 +43,8 @@ pub(crate) struct LockedState {
     removed: Vec<Arc<Topic>>,
     /// The contents of topics that were cleared and are still read, for the same reason.
     contents: Vec<TopicContents>,
+    /// Where the numbers of the messages are collected that a publish drops. Empty in between.
+    pub(crate) dropped: Vec<u64>,
     /// The retry keys of the last messages of a hub without a relay.
     pub(crate) retry_keys: RetryKeys,
     /// The messages of a shared hub that wait for earlier ones.
@@ -56,6 +58,8 @@ pub(crate) struct Deferred {
     pub(crate) removed: Vec<Arc<Topic>>,
     /// Contents to drop.
     pub(crate) contents: Vec<TopicContents>,
+    /// The numbers of messages that have expired.
+    pub(crate) expired: Vec<u64>,
     /// Whether watches must be told of changes.
     pub(crate) must_tell: bool,
 }
@@ -346,7 +350,9 @@ impl LockedState {
 
     /// Whether there is work for the time after the lock is released.
     pub(crate) fn has_deferred(&self) -> bool {
-        let frees_memory = !(self.removed.is_empty() && self.contents.is_empty());
+        let frees_memory = !(self.removed.is_empty()
+            && self.contents.is_empty()
+            && self.registry.expired.is_empty());
         self.must_tell || frees_memory || !self.wakers.is_empty()
     }
 
@@ -357,6 +363,7 @@ impl LockedState {
             wakers: std::mem::take(&mut self.wakers),
             removed: std::mem::take(&mut self.removed),
             contents: std::mem::take(&mut self.contents),
+            expired: std::mem::take(&mut self.registry.expired),
         }
     }
 

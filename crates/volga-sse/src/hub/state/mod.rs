@@ -7,13 +7,15 @@
 //! | `identities` | the subscriptions of each identity |
 //! | `ageing` | what is old goes by time |
 //! | `guard` | the guard of that lock |
-//! | `recent_messages` | the topics of the last messages |
+//! | `recent_messages` | the last messages, in order |
+//! | `delivered_counts` | what subscriptions of several topics got of each topic |
 //! | `walk` | the topics that patterns match, a few at a time |
 //! | `statistics` | `Hub::stats` and `Hub::topic_stats` |
 //! | `relay` | what the feed of a shared hub brings |
 //! | `reorder_buffer` (pure) | messages that wait for earlier ones |
 
 pub(crate) mod ageing;
+pub(crate) mod delivered_counts;
 pub(crate) mod guard;
 pub(crate) mod hub_state;
 pub(crate) mod identities;

@@ -220,7 +220,7 @@ impl HubState {
         changes: &mut Changes,
     ) {
         if &*early.topic == CONTROL_TOPIC {
-            self.remember(locked, &Arc::new(Topic::removed("")));
+            self.remember(locked, &Arc::new(Topic::removed("")), None);
             if let Some(control) = early.control {
                 self.apply_control(shared, locked, *control, (early.at, now), changes);
             }
@@ -228,7 +228,7 @@ impl HubState {
         }
         if early.message.is_none() && check_name(&early.topic, usize::MAX).is_err() {
             // No topic can have this name, so nobody misses the message.
-            self.remember(locked, &Arc::new(Topic::removed("")));
+            self.remember(locked, &Arc::new(Topic::removed("")), None);
             return;
         }
         let EarlyMessage { number, at, topic: name, key, message, .. } = early;
@@ -303,7 +303,7 @@ impl HubState {
             let max = self.settings.max_remembered_topics;
             locked.registry.note_removed(&topic, number, max);
         }
-        changes.patterns.extend(self.remember(locked, &topic));
+        changes.patterns.extend(self.remember(locked, &topic, None));
         topic
     }
 
@@ -316,6 +316,8 @@ impl HubState {
         base: u64,
         changes: &mut Changes,
     ) {
+        // Readers find out in the logs which of the last messages are still there.
+        self.forget_recent();
         let registry = &locked.registry;
         let mut first_lost = BTreeMap::new();
         for topic in registry.topics() {

@@ -39,7 +39,7 @@ impl HubState {
                     .or_insert_with(|| self::slowest(&pattern.readers));
                 slowest = slowest.into_iter().chain(*of_pattern).min();
             }
-            let one = topic.stats(0, slowest);
+            let one = topic.stats(0, slowest, self.delivered_to_several(topic));
             all.topics += 1;
             all.delivered += one.delivered;
             all.messages += one.messages;
@@ -66,7 +66,7 @@ impl HubState {
         for pattern in self.patterns.of(&topic).iter().flat_map(|patterns| patterns.iter()) {
             pattern.readers.for_each(&mut count);
         }
-        Some(topic.stats(readers.len(), slowest))
+        Some(topic.stats(readers.len(), slowest, self.delivered_to_several(&topic)))
     }
 }
 

@@ -70,6 +70,11 @@ impl Backlog {
         self.messages.pop()
     }
 
+    /// Begins to load the topics of the next messages from memory.
+    pub(crate) fn preload(&self, messages: usize) {
+        self.messages.iter().rev().take(messages).for_each(|(_, topic)| topic.preload());
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }

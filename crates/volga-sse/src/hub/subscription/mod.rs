@@ -6,6 +6,7 @@
 //! | `start`, `opening`, `parts` | how it begins |
 //! | `waiting` | it waits for its node |
 //! | `topics` | the topics that it reads |
+//! | `matching` (pure) | which messages of other topics it does not get |
 //! | `unsubscribe` | how it ends |
 //! | `reading`, `backlog`, `gaps` | what comes next |
 //! | `delivery` | messages and gaps |
@@ -21,6 +22,7 @@ pub(crate) mod delivery;
 pub(crate) mod fill_frame;
 pub(crate) mod frame_cache;
 mod gaps;
+pub(crate) mod matching;
 pub(crate) mod opening;
 pub(crate) mod pacer;
 pub(crate) mod parts;
@@ -333,7 +335,6 @@ impl Subscription {
             }
             SubscribedTopics::One(_) => {}
             SubscribedTopics::Several(set) => {
-                set.shrink();
                 set.sleep(visits);
             }
         }
@@ -432,7 +433,7 @@ impl Subscription {
         self.subscriber.set_cursor(number);
         match &self.topics {
             SubscribedTopics::One(_) => self.subscriber.count_delivered(1),
-            SubscribedTopics::Several(set) => set.at(topic).count_delivered(&self.hub.counters),
+            SubscribedTopics::Several(_) => self.hub.count_delivered(topic),
         }
         Delivery::Message(EncodedMessage::from_log(bytes, position))
     }

@@ -5,8 +5,9 @@
 //! finds by looking at all of its topics once. Then it reads each message from the log of its
 //! topic.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
+use crate::hub::clock::Moment;
 use crate::hub::patterns::shared_pattern::RemovedNumbers;
 use crate::hub::policy::Policy;
 use crate::hub::state::hub_state::HubState;
@@ -17,6 +18,7 @@ use crate::hub::subscription::opening::Opening;
 use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
 use crate::hub::topic::batch::{Batch, MAX_MESSAGES};
 use crate::hub::topic::scan::{Scan, Start};
+use crate::hub::topic::short_id::ShortId;
 use crate::hub::topic::subscriber::SubscriptionEnd;
 
 /// A subscription that names at most this many topics, and has no patterns, scans all of them.
@@ -26,9 +28,6 @@ impl Subscription {
     /// Reads from the logs until there is something to deliver, or nothing more to read.
     #[inline(never)]
     pub(super) fn read(&mut self) -> Option<Delivery> {
-        if let SubscribedTopics::Several(set) = &mut self.topics {
-            set.forget_queued();
-        }
         while self.has_news() {
             if let Some(Opening::Snapshot { done, then }) = self.opening.as_deref().copied() {
                 if let Some(value) = self.read_values(done, then) {
@@ -139,7 +138,7 @@ impl Subscription {
         let mut batch = Batch::of(if self.policy == Policy::Latest { 1 } else { MAX_MESSAGES });
         match &mut self.topics {
             SubscribedTopics::One(membership) => {
-                let offer = |number, bytes: &_| batch.offer(0, number, bytes);
+                let offer = |number, bytes: &_| batch.offer(ShortId::NONE, number, bytes);
                 membership.topic.scan_values(done, cursor, offer);
             }
             SubscribedTopics::Several(set) => {
@@ -151,9 +150,7 @@ impl Subscription {
                     {
                         // A value that was replaced meanwhile comes later.
                         if let Some(bytes) = topic.value_at(number) {
-                            let index = set.index_for(&topic);
-                            batch.offer(index, number, &bytes);
-                            set.note_queued(topic, index);
+                            batch.offer(topic.short_id(), number, &bytes);
                         }
                     }
                     done = backlog.through;
@@ -209,7 +206,9 @@ impl Subscription {
         let reported = self.reported_through();
         match &mut self.topics {
             SubscribedTopics::One(membership) => {
-                membership.topic.scan(scan, |number, bytes| batch.offer(0, number, bytes));
+                membership
+                    .topic
+                    .scan(scan, |number, bytes| batch.offer(ShortId::NONE, number, bytes));
             }
             SubscribedTopics::Several(set) => set.scan(&self.hub, scan, batch, reported),
         }
@@ -236,24 +235,22 @@ impl TopicSet {
             return;
         }
         if !self.has_patterns() {
-            for (index, membership) in (0..).zip(self.named()) {
-                membership.topic.scan(scan, |number, bytes| batch.offer(index, number, bytes));
+            for membership in self.named() {
+                let topic = &membership.topic;
+                topic.scan(scan, |number, bytes| batch.offer(topic.short_id(), number, bytes));
             }
             return;
         }
         let mut backlog = self.backlog.take().unwrap_or_else(|| self.find_backlog(hub, scan));
         scan.through = scan.through.min(backlog.through);
+        backlog.preload(batch.room());
         while !batch.is_full()
             && let Some((number, topic)) = backlog.pop()
         {
             if number > scan.after {
-                let (index, mut is_queued) = (self.index_for(&topic), false);
                 topic.scan_at(number, scan, |bytes| {
-                    is_queued = batch.offer(index, number, bytes);
+                    batch.offer(topic.short_id(), number, bytes);
                 });
-                if is_queued {
-                    self.note_queued(topic, index);
-                }
             }
         }
         if looks_ahead(scan, reported) {
@@ -273,39 +270,102 @@ impl TopicSet {
     ) -> bool {
         let mut at = scan.after;
         let now = (at < self.opened_after()).then(|| hub.clock.now());
+        // A newer value may replace a message, and a lag is known only to the log.
+        let must_look = scan.only_latest || scan.max_lag.is_some();
         while at < scan.through && (!batch.is_full() || looks_ahead(scan, reported)) {
-            let room = if batch.is_full() { MAX_MESSAGES } else { batch.room() };
-            let Some(found) = hub.find_recent(at, scan.through, self.mask_after(at), room) else {
+            let looks_ahead = looks_ahead(scan, reported);
+            let taken = match must_look {
+                true => Some(at),
+                false => self.take_recent(hub, scan, batch, (at, looks_ahead), now),
+            };
+            let next = match taken {
+                Some(through) if through == at => {
+                    self.look_at_recent(hub, scan, batch, (at, reported), now)
+                }
+                taken => taken,
+            };
+            let Some(next) = next else {
                 let has_messages = batch.first_number().is_some();
                 if has_messages {
                     scan.through = at;
                 }
                 return has_messages;
             };
-            at = found.through;
-            for (number, topic) in found.into_messages() {
-                if batch.is_full() && !looks_ahead(scan, reported) {
-                    return true;
-                }
-                if !self.has_found(&topic, hub) {
-                    continue;
-                }
-                // A client that resumes does not get messages that are too old.
-                if let Some(now) = now
-                    && topic.has_expired(number, now, &hub.settings.bounds)
-                {
-                    topic.expire(now, &hub.settings.bounds);
-                }
-                let (index, mut is_queued) = (self.index_for(&topic), false);
-                topic.scan_at(number, scan, |bytes| {
-                    is_queued = !batch.is_full() && batch.offer(index, number, bytes);
-                });
-                if is_queued {
-                    self.note_queued(topic, index);
-                }
-            }
+            at = next;
         }
         true
+    }
+
+    /// Takes messages after a number from the list of those that the hub remembers, up to the first
+    /// one that needs a look at its topic. Returns the last number before that. `None` if the hub
+    /// does not remember the first ones.
+    ///
+    /// A message that the list still has was not lost, so its topic has nothing to add.
+    fn take_recent(
+        &self,
+        hub: &HubState,
+        scan: &Scan,
+        batch: &mut Batch,
+        (at, looks_ahead): (u64, bool),
+        now: Option<Moment>,
+    ) -> Option<u64> {
+        let (mask, bounds) = (self.mask_after(at), &hub.settings.bounds);
+        hub.visit_recent(at, scan.through, |number, message| {
+            if batch.is_full() && !looks_ahead {
+                return ControlFlow::Break(());
+            }
+            if !message.has_any(mask) {
+                return ControlFlow::Continue(());
+            }
+            match (self.gets(number, message), message.bytes()) {
+                (Some(false), _) => {}
+                (Some(true), Some(bytes)) => {
+                    // A client that resumes does not get messages that are too old.
+                    if now.is_some_and(|now| message.may_have_expired(now, bounds)) {
+                        return ControlFlow::Break(());
+                    }
+                    if !batch.is_full() {
+                        batch.offer(message.topic_id(), number, bytes);
+                    }
+                }
+                (Some(true), None) | (None, _) => return ControlFlow::Break(()),
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Looks at the topics of some messages after a number that the hub remembers. Returns the last
+    /// number of these. `None` if the hub does not remember the first ones.
+    fn look_at_recent(
+        &mut self,
+        hub: &HubState,
+        scan: &mut Scan,
+        batch: &mut Batch,
+        (at, reported): (u64, u64),
+        now: Option<Moment>,
+    ) -> Option<u64> {
+        let room = if batch.is_full() { MAX_MESSAGES } else { batch.room() };
+        let found = hub.find_recent(at, scan.through, self.mask_after(at), room)?;
+        let through = found.through;
+        for (number, topic) in found.into_messages() {
+            if batch.is_full() && !looks_ahead(scan, reported) {
+                break;
+            }
+            if !self.has_found(&topic, hub) {
+                continue;
+            }
+            if let Some(now) = now
+                && topic.has_expired(number, now, &hub.settings.bounds)
+            {
+                hub.expire(&topic, now);
+            }
+            topic.scan_at(number, scan, |bytes| {
+                if !batch.is_full() {
+                    batch.offer(topic.short_id(), number, bytes);
+                }
+            });
+        }
+        Some(through)
     }
 
     /// Finds unread messages by looking at all topics, up to the first message that the hub
@@ -316,10 +376,10 @@ impl TopicSet {
             scan.through = scan.through.min(first - 1);
         }
         let lost_by_all = hub.lost_by_all();
-        let (now, bounds) = (hub.clock.now(), &hub.settings.bounds);
+        let now = hub.clock.now();
         let mut collector = Collector::through(scan.through);
         self.walk(hub, |topic| {
-            topic.expire(now, bounds);
+            hub.expire(topic, now);
             if scan.newcomer.is_none() && !self.names(topic) {
                 let last = topic.earlier.known;
                 let last_of_keyed = if topic.is_keyed() { last } else { 0 };

@@ -67,7 +67,7 @@ impl StartRequest {
         }
         let named = topics.named().iter().map(|membership| &membership.topic);
         let all = named.chain(&matching);
-        all.clone().for_each(|topic| _ = topic.expire(now, &hub.settings.bounds));
+        all.clone().for_each(|topic| hub.expire(topic, now));
         let before = all.clone().map(|topic| topic.earlier.bound).max().unwrap_or(0);
         let (cursor, opening) = self.opening(hub, &place, last, floor, before, all);
         StartPoint { cursor, opening, floor }

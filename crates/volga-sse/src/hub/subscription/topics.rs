@@ -6,10 +6,10 @@ use crate::hub::patterns::shared_pattern::{PatternMembership, RemovedNumbers, Sh
 use crate::hub::presence::overlaps::FilterSet;
 use crate::hub::settings::HubSettings;
 use crate::hub::state::hub_state::HubState;
-use crate::hub::state::recent_messages::RecentMessages;
+use crate::hub::state::recent_messages::{RecentMessage, RecentMessages};
 use crate::hub::subscription::backlog::Backlog;
+use crate::hub::subscription::matching::{KnownSets, NamedIndex};
 use crate::hub::topic::Topic;
-use crate::hub::topic::batch::MAX_MESSAGES;
 use crate::hub::topic::membership::Membership;
 use crate::hub::topic::pattern::Pattern;
 use crate::hub::topic::subscriber::Visits;
@@ -62,12 +62,11 @@ pub(crate) struct TopicSet {
     /// The messages after `mask_since` that it gets have one of these bits.
     mask: u64,
     mask_since: u64,
-    /// The ID of a set of patterns that has one of its own. Zero if none is known.
-    matching_set: u64,
+    /// One of the patterns matches every topic.
+    has_all: bool,
+    named_index: NamedIndex,
+    known_sets: KnownSets,
     pub(super) backlog: Option<Backlog>,
-    /// The topics of queued messages that it does not name. Their indexes follow those of the named
-    /// topics.
-    unnamed: Vec<Arc<Topic>>,
     /// The last number that the hub had assigned when the subscription opened.
     opened_after: u64,
     /// The messages up to this number do not make it too slow.
@@ -84,15 +83,19 @@ impl TopicSet {
         let of_patterns = patterns.iter().map(|membership| membership.pattern.bit());
         let mask = of_topics.chain(of_patterns).fold(0, |mask, bit| mask | bit);
         let since = patterns.iter().map(|membership| membership.pattern.since);
+        let has_all = patterns.iter().any(|membership| &**membership.pattern.pattern.text() == ">");
+        let named_index =
+            NamedIndex::new(named.iter().map(|membership| membership.topic.short_id()));
         Self {
             pattern_ids,
             mask,
             mask_since: since.max().unwrap_or(0),
             named: named.into(),
             patterns: patterns.into(),
-            matching_set: 0,
+            has_all,
+            named_index,
+            known_sets: KnownSets::default(),
             backlog: None,
-            unnamed: Vec::new(),
             opened_after: last,
             lag_checked: 0,
         }
@@ -135,48 +138,8 @@ impl TopicSet {
         if number < self.mask_since { u64::MAX } else { self.mask }
     }
 
-    /// The index under which the next message of the topic is queued. If it is queued,
-    /// [`note_queued`](Self::note_queued) must be told.
-    pub(super) fn index_for(&self, topic: &Arc<Topic>) -> u32 {
-        let named = self.named.binary_search_by_key(&topic.id, |membership| membership.topic.id);
-        let index = named.unwrap_or_else(|_| {
-            // Messages of one topic often come one right after the other.
-            let is_same = self.unnamed.last().is_some_and(|last| Arc::ptr_eq(last, topic));
-            self.named.len() + self.unnamed.len() - usize::from(is_same)
-        });
-        index as u32
-    }
-
-    /// Notes that a message of the topic was queued under this index.
-    pub(super) fn note_queued(&mut self, topic: Arc<Topic>, index: u32) {
-        if index as usize == self.named.len() + self.unnamed.len() {
-            debug_assert!(self.unnamed.len() < MAX_MESSAGES, "a queue has at most these");
-            self.unnamed.push(topic);
-        }
-    }
-
-    /// The topic of a queued message.
-    pub(super) fn at(&self, index: u32) -> &Topic {
-        let index = index as usize;
-        match self.named.get(index) {
-            Some(membership) => &membership.topic,
-            None => &self.unnamed[index - self.named.len()],
-        }
-    }
-
-    /// Forgets the topics of the messages that were queued. No message is queued any more.
-    pub(super) fn forget_queued(&mut self) {
-        self.unnamed.clear();
-    }
-
-    /// Frees the memory of the last burst, because the subscription waits now.
-    pub(super) fn shrink(&mut self) {
-        self.unnamed.clear();
-        self.unnamed.shrink_to(1);
-    }
-
     pub(crate) fn names(&self, topic: &Topic) -> bool {
-        self.named.binary_search_by_key(&topic.id, |membership| membership.topic.id).is_ok()
+        self.named_index.has(topic.short_id())
     }
 
     /// Whether it names the topic, or one of its patterns matches it.
@@ -184,30 +147,41 @@ impl TopicSet {
         self.names(topic) || self.matches(topic, hub)
     }
 
-    /// The same for the topic of a message that was found. It is quicker if the topic has the same
-    /// patterns as the one before, as most topics of a reader by pattern do.
+    /// The same for the topic of a message that was found. What it learns is for
+    /// [`gets`](Self::gets).
     pub(super) fn has_found(&mut self, topic: &Topic, hub: &HubState) -> bool {
-        let set_id = topic.patterns.set_id();
-        if set_id != 0 && set_id == self.matching_set {
-            return true;
-        }
-        if let Some(set_id) = self.matching_set(topic, hub) {
-            self.matching_set = set_id;
-            return true;
+        if self.has_patterns() {
+            let (set, has_own) = hub.patterns.check(topic, &self.pattern_ids);
+            self.known_sets.note(set, has_own, self.patterns.len());
+            if has_own {
+                return true;
+            }
         }
         self.names(topic)
     }
 
     pub(crate) fn matches(&self, topic: &Topic, hub: &HubState) -> bool {
-        self.matching_set(topic, hub).is_some()
+        self.has_patterns() && hub.patterns.check(topic, &self.pattern_ids).1
     }
 
-    /// The ID of the set of patterns that match a topic, if one of its own is among them.
-    fn matching_set(&self, topic: &Topic, hub: &HubState) -> Option<u64> {
-        if !self.has_patterns() {
-            return None;
+    /// Whether the subscription gets a message that the hub remembers with its bytes, as far as
+    /// that is known without a look at its topic.
+    #[inline]
+    pub(super) fn gets(&self, number: u64, message: &RecentMessage) -> Option<bool> {
+        if self.has_all || self.named_index.has(message.topic_id()) {
+            return Some(true);
         }
-        hub.patterns.set_with_any(topic, &self.pattern_ids)
+        // A pattern that came after the message is not in the message's set.
+        let is_complete = number > self.mask_since;
+        let has_own = match message.patterns() {
+            0 => Some(false),
+            set => self.known_sets.get(set),
+        };
+        if self.patterns.is_empty() {
+            Some(false)
+        } else {
+            has_own.filter(|has| *has || is_complete)
+        }
     }
 
     /// Visits all of its topics that exist. No lock is held meanwhile.

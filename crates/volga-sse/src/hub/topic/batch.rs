@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::hub::topic::short_id::ShortId;
+
 /// How many messages a subscription takes at once. In a burst, one lock then serves that many
 /// messages.
 pub(crate) const MAX_MESSAGES: usize = 64;
@@ -12,10 +14,10 @@ const MAX_BYTES: usize = 16 * 1024;
 /// A message that was read from a log and is not delivered yet.
 #[derive(Clone, Debug)]
 pub(crate) struct QueuedMessage {
-    /// The index of its topic among those of the subscription.
-    // Not the topic itself, because a message then takes more code to drop. The compiler keeps a
-    // message with that code in memory, and copying it there made each message 20% slower.
-    pub(crate) topic: u32,
+    /// Its topic, if the subscription has several.
+    // Not a reference to the topic, because a message then takes more code to drop. The compiler
+    // keeps a message with that code in memory, and copying it there made each message 20% slower.
+    pub(crate) topic: ShortId,
     pub(crate) number: u64,
     pub(crate) bytes: Bytes,
 }
@@ -40,7 +42,7 @@ impl Batch {
 
     /// Takes the message if it is among the first. Returns false if it is not; later messages of
     /// the same topic won't be either.
-    pub(crate) fn offer(&mut self, topic: u32, number: u64, bytes: &Bytes) -> bool {
+    pub(crate) fn offer(&mut self, topic: ShortId, number: u64, bytes: &Bytes) -> bool {
         if self.is_full() && self.last_number().is_some_and(|last| number > last) {
             return false;
         }
@@ -123,7 +125,7 @@ mod tests {
                     number += skip * topics.len() as u64;
                     let bytes = Bytes::from(vec![b'x'; *len]);
                     all.push((number, bytes.clone()));
-                    refused = refused || !batch.offer(0, number, &bytes);
+                    refused = refused || !batch.offer(ShortId::NONE, number, &bytes);
                 }
             }
             all.sort_unstable_by_key(|(number, _)| *number);
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn a_single_message_needs_no_allocation() {
         let mut batch = Batch::of(MAX_MESSAGES);
-        assert!(batch.offer(0, 1, &Bytes::from_static(b"x")));
+        assert!(batch.offer(ShortId::NONE, 1, &Bytes::from_static(b"x")));
         assert_eq!(batch.into_parts().1.capacity(), 0);
     }
 }

@@ -44,8 +44,15 @@ pub(crate) struct TopicLog {
 
 impl TopicLog {
     /// Appends a message, and drops messages that exceed the bounds. The newest message always
-    /// stays.
-    pub(crate) fn append(&mut self, number: u64, bytes: Bytes, now: Moment, bounds: &LogBounds) {
+    /// stays. Calls `note_dropped` with the number of each message that is dropped.
+    pub(crate) fn append(
+        &mut self,
+        number: u64,
+        bytes: Bytes,
+        now: Moment,
+        bounds: &LogBounds,
+        mut note_dropped: impl FnMut(u64),
+    ) {
         let end = self.last.as_ref().map_or(0, |entry| entry.end) + bytes.len() as u64;
         let entry = LogEntry { number, bytes, at: now, end };
         self.earlier.extend(self.last.replace(entry));
@@ -53,15 +60,20 @@ impl TopicLog {
         while !self.earlier.is_empty()
             && (self.len() > bounds.messages || self.bytes() > bounds.bytes as u64)
         {
-            self.drop_first();
+            note_dropped(self.drop_first());
         }
-        self.expire(now, bounds);
+        self.expire(now, bounds, note_dropped);
     }
 
-    /// Drops messages that are too old.
-    pub(crate) fn expire(&mut self, now: Moment, bounds: &LogBounds) {
+    /// Drops messages that are too old, and calls `note_dropped` with their numbers.
+    pub(crate) fn expire(
+        &mut self,
+        now: Moment,
+        bounds: &LogBounds,
+        mut note_dropped: impl FnMut(u64),
+    ) {
         while self.first().is_some_and(|entry| entry.at.age(now) > bounds.age) {
-            self.drop_first();
+            note_dropped(self.drop_first());
         }
         if self.last.is_none() && self.earlier.capacity() > 0 {
             // The topic has been silent for the whole age that messages may have, so its memory is
@@ -123,10 +135,12 @@ impl TopicLog {
         first
     }
 
-    fn drop_first(&mut self) {
+    /// Drops the first message, and returns its number.
+    fn drop_first(&mut self) -> u64 {
         if let Some(entry) = self.earlier.pop_front().or_else(|| self.last.take()) {
             self.dropped = entry.number;
         }
+        self.dropped
     }
 
     fn first(&self) -> Option<&LogEntry> {
@@ -282,23 +296,26 @@ mod tests {
         ) {
             let bounds = LogBounds { messages, bytes, age };
             let (mut log, mut naive) = (TopicLog::default(), PlainLog::default());
-            let (mut number, mut now) = (0, 0);
+            let (mut number, mut now, mut dropped) = (0, 0, Vec::new());
             for step in steps {
                 match step {
                     LogStep::Append { skip, bytes } => {
                         number += skip;
-                        log.append(number, vec![b'x'; bytes].into(), Moment(now), &bounds);
+                        let appended = vec![b'x'; bytes].into();
+                        log.append(number, appended, Moment(now), &bounds, |number| dropped.push(number));
                         naive.entries.push((number, bytes, now));
                         naive.trim(now, &bounds);
                         prop_assert!(log.len() >= 1);
                     }
                     LogStep::Wait(time) => now += time,
                     LogStep::Expire => {
-                        log.expire(Moment(now), &bounds);
+                        log.expire(Moment(now), &bounds, |number| dropped.push(number));
                         naive.trim(now, &bounds);
                     }
                 }
                 prop_assert_eq!(log.dropped(), naive.dropped);
+                prop_assert_eq!(dropped.last().copied().unwrap_or(0), naive.dropped);
+                prop_assert_eq!(dropped.len() + naive.entries.len(), log.appended() as usize);
                 for &(number, _, at) in &naive.entries {
                     prop_assert_eq!(log.has_expired(number, Moment(now), &bounds), now - at > age);
                 }
@@ -337,8 +354,8 @@ mod tests {
     fn a_message_larger_than_the_log_is_held_alone() {
         let bounds = LogBounds { messages: 10, bytes: 10, age: 10 };
         let mut log = TopicLog::default();
-        log.append(1, Bytes::from_static(b"12345"), Moment(0), &bounds);
-        log.append(2, Bytes::from_static(b"12345678901"), Moment(0), &bounds);
+        log.append(1, Bytes::from_static(b"12345"), Moment(0), &bounds, |_| {});
+        log.append(2, Bytes::from_static(b"12345678901"), Moment(0), &bounds, |_| {});
         assert_eq!((log.len(), log.bytes(), log.dropped()), (1, 11, 1));
     }
 

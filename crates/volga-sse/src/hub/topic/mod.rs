@@ -6,6 +6,7 @@
 //! | `log` (pure) | the last messages |
 //! | `key_table` (pure) | the newest message of each key |
 //! | `joined_frame` (pure) | messages of one topic, joined into one frame |
+//! | `short_id` (pure) | a topic's ID in eight bytes |
 //! | `scan`, `batch` (pure) | what a subscription looks for, and what it takes at once |
 //! | `subscriber` | the part of a subscription that publishers reach |
 //! | `sleepers` (pure), `wait_list`, `waves` | the readers of a topic or pattern, and waking them |
@@ -19,6 +20,7 @@ pub(crate) mod membership;
 pub(crate) mod name;
 pub(crate) mod pattern;
 pub(crate) mod scan;
+pub(crate) mod short_id;
 pub(crate) mod sleepers;
 pub(crate) mod subscriber;
 pub(crate) mod wait_list;
@@ -34,25 +36,26 @@ use crate::hub::error::PublishError;
 use crate::hub::patterns::pattern_set::KnownPatterns;
 use crate::hub::patterns::shared_pattern::RemovedNumbers;
 use crate::hub::settings::LogBounds;
-use crate::hub::stats::{Counters, TopicStats};
+use crate::hub::stats::TopicStats;
 use crate::hub::sync::{AtomicBool, AtomicU64, Ordering, RwLock, read, write};
 use crate::hub::topic::joined_frame::JoinedFrame;
 use crate::hub::topic::key_table::{KeyChange, KeyTable};
 use crate::hub::topic::log::{LogEntry, TopicLog};
 use crate::hub::topic::scan::Scan;
+use crate::hub::topic::short_id::ShortId;
 use crate::hub::topic::wait_list::WaitList;
 use crate::hub::topic::waves::HasReaders;
 
 /// A topic of a hub.
-// The fields keep this order, so that all that a reader of many topics needs lies side by side.
-// Such a reader waits for each cache line of a topic that it has not read for a while.
+// The fields keep this order, so that all that a reader of many topics needs lies side by side,
+// if it must look at the topic. Such a reader waits for each cache line of a topic that it has not
+// read for a while.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Topic {
     /// The number of the last message that subscriptions may read.
     last: AtomicU64,
-    /// How many messages were delivered to subscriptions that have several topics, or that have
-    /// ended.
+    /// How many messages were delivered to subscriptions of this topic alone that have ended.
     delivered: AtomicU64,
     /// True once the registry has removed the topic. It changes only under the hub's lock.
     removed: AtomicBool,
@@ -90,8 +93,15 @@ struct TopicData {
 /// What a topic held before everything was dropped.
 #[derive(Debug)]
 pub(crate) struct TopicContents {
-    _log: VecDeque<LogEntry>,
+    log: VecDeque<LogEntry>,
     _keys: Option<KeyTable>,
+}
+
+impl TopicContents {
+    /// Frees the memory. Returns the numbers of the messages that the log held.
+    pub(crate) fn free(self) -> Vec<u64> {
+        self.log.into_iter().map(|entry| entry.number).collect()
+    }
 }
 
 /// The kinds of contents for which a topic may be kept.
@@ -194,20 +204,20 @@ impl Topic {
     }
 
     /// Drops all messages and values. The log records what it dropped, so a subscription that had
-    /// not read a message reports a gap.
-    pub(crate) fn clear(&self) {
+    /// not read a message reports a gap. Returns the numbers of the messages that the log held.
+    pub(crate) fn clear(&self) -> Vec<u64> {
         // The memory is freed without the lock, because that takes time for a long log.
-        drop(self.take_contents());
+        self.take_contents().free()
     }
 
-    /// The same for a caller that holds the hub's lock. It drops what is returned once the lock is
+    /// The same for a caller that holds the hub's lock. It frees the contents once the lock is
     /// released.
     pub(crate) fn take_contents(&self) -> TopicContents {
         let mut data = write(&self.data);
         let log = data.log.take();
         let dropped = data.log.dropped();
         let keys = data.keys.as_mut().map(|keys| keys.clear(dropped));
-        TopicContents { _log: log, _keys: keys }
+        TopicContents { log, _keys: keys }
     }
 
     /// Lets every subscription that has not read up to this number report a gap, although this is
@@ -216,13 +226,19 @@ impl Topic {
         write(&self.data).log.note_lost(number);
     }
 
+    /// The topic's ID in eight bytes.
+    pub(crate) fn short_id(&self) -> ShortId {
+        ShortId::new(self.id, self.slot)
+    }
+
+    /// Appends a message. Calls `note_dropped` with the number of each message that the log drops.
     pub(crate) fn append(
         &self,
         number: u64,
         bytes: Bytes,
         key: KeyChange<'_>,
-        now: Moment,
-        bounds: &LogBounds,
+        (now, bounds): (Moment, &LogBounds),
+        note_dropped: impl FnMut(u64),
     ) {
         let mut data = write(&self.data);
         let TopicData { log, keys } = &mut *data;
@@ -236,7 +252,7 @@ impl Topic {
                 KeyChange::None => keys.note_unkeyed(number),
             }
         }
-        log.append(number, bytes, now, bounds);
+        log.append(number, bytes, now, bounds, note_dropped);
         if let Some(keys) = keys {
             keys.drop_through(log.dropped());
         }
@@ -277,12 +293,18 @@ impl Topic {
         }
     }
 
-    /// Drops the messages that are too old. Returns when the first and the last of the remaining
-    /// messages expire, or `None` if no message remains.
-    pub(crate) fn expire(&self, now: Moment, bounds: &LogBounds) -> Option<(Moment, Moment)> {
+    /// Drops the messages that are too old, and calls `note_dropped` with their numbers. Returns
+    /// when the first and the last of the remaining messages expire, or `None` if no message
+    /// remains.
+    pub(crate) fn expire(
+        &self,
+        now: Moment,
+        bounds: &LogBounds,
+        note_dropped: impl FnMut(u64),
+    ) -> Option<(Moment, Moment)> {
         let mut data = write(&self.data);
         let TopicData { log, keys } = &mut *data;
-        log.expire(now, bounds);
+        log.expire(now, bounds, note_dropped);
         if let Some(keys) = keys {
             keys.drop_through(log.dropped());
         }
@@ -400,8 +422,8 @@ impl Topic {
     /// before it. So a reader that only locked one topic after the other would wait for each alone.
     #[cfg(not(all(test, loom)))]
     pub(crate) fn preload(self: &Arc<Self>) {
-        let counts = (Arc::strong_count(self), self.delivered());
-        std::hint::black_box((counts, self.data.is_poisoned(), self.patterns.set_id()));
+        std::hint::black_box((Arc::strong_count(self), self.data.is_poisoned()));
+        self.patterns.preload();
     }
 
     #[cfg(all(test, loom))]
@@ -445,21 +467,20 @@ impl Topic {
         JoinedFrame::join(after, entries.map(|entry| (entry.number, &entry.bytes)))
     }
 
-    pub(crate) fn count_delivered(&self, counters: &Counters) {
-        let delivered = if self.is_removed() { &counters.late_delivered } else { &self.delivered };
-        delivered.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many messages were delivered to subscriptions that have several topics, or that have
-    /// ended.
+    /// How many messages were delivered to subscriptions of this topic alone that have ended.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
     }
 
-    /// The statistics, of which the caller knows how many subscriptions read the topic, and where
-    /// the slowest one is.
-    pub(crate) fn stats(&self, subscribers: usize, slowest: Option<u64>) -> TopicStats {
-        let mut delivered = self.delivered();
+    /// The statistics, of which the caller knows how many subscriptions read the topic, where the
+    /// slowest one is, and how many messages the subscriptions of several topics got.
+    pub(crate) fn stats(
+        &self,
+        subscribers: usize,
+        slowest: Option<u64>,
+        delivered_to_several: u64,
+    ) -> TopicStats {
+        let mut delivered = self.delivered() + delivered_to_several;
         self.readers.for_each(|subscriber| delivered += subscriber.delivered());
         let data = read(&self.data);
         let TopicData { log, keys } = &*data;
