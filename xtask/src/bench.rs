@@ -135,19 +135,67 @@ fn build_before(
         git(&["worktree", "remove", "--force", &source_text])?;
     }
     git(&["worktree", "add", "--force", "--detach", &source_text, revision])?;
-    // Older servers ignore the number of workers. Their figures would be those of one thread.
-    let servers = fs::read_to_string(source.join("bench/servers/common/src/lib.rs"));
-    if has_workers && !servers.is_ok_and(|text| text.contains(WORKERS_VARIABLE)) {
-        return Err(Failure::new(format!(
-            "the server of {revision} always runs on one thread, because it does not read \
-             {WORKERS_VARIABLE}; choose a later revision, or leave out `--workers`",
-        )));
+    if has_workers {
+        give_workers(&source, revision)?;
     }
     let target = folder.join("build");
     let mut build = tools::cargo(&source, &["build", "--manifest-path", "bench/Cargo.toml"]);
     build.args(["--release", "--package", "bench-volga", "--target-dir"]).arg(&target);
     tools::run(&mut build)?;
     Ok(target.join("release/bench-volga"))
+}
+
+/// Makes sure that the server in this source has as many workers as the laboratory asks for. Older
+/// servers always run on one thread. They get a runtime like that of `bench-common`, because a
+/// comparison of two runtimes would say nothing about the revisions.
+fn give_workers(source: &Path, revision: &str) -> Result<(), Failure> {
+    let servers = source.join("bench/servers");
+    let common = fs::read_to_string(servers.join("common/src/lib.rs"));
+    if common.is_ok_and(|text| text.contains(WORKERS_VARIABLE)) {
+        return Ok(());
+    }
+    let (program, manifest) = (servers.join("volga/src/main.rs"), servers.join("volga/Cargo.toml"));
+    let text = |file| fs::read_to_string(file).unwrap_or_default();
+    let Some((new_program, new_manifest)) = with_workers(&text(&program), &text(&manifest)) else {
+        return Err(Failure::new(format!(
+            "the server of {revision} always runs on one thread, because it does not read \
+             {WORKERS_VARIABLE}; choose a later revision, or leave out `--workers`",
+        )));
+    };
+    fs::write(program, new_program).and_then(|()| fs::write(manifest, new_manifest)).map_err(
+        |error| Failure::new(format!("cannot change the server of {revision}: {error}")),
+    )?;
+    println!(
+        "the server of {revision} does not read {WORKERS_VARIABLE}: its `main` is replaced by one \
+         that does"
+    );
+    Ok(())
+}
+
+/// The main function of servers that always run on one thread.
+const ONE_THREAD: &str = "\
+#[tokio::main(flavor = \"current_thread\")]
+async fn main() -> std::io::Result<()> {
+";
+
+/// The main function that replaces it. The laboratory always asks for workers if it is compiled.
+const WORKERS: &str = "\
+fn main() -> std::io::Result<()> {
+    let workers = std::env::var(\"BENCH_WORKERS\").expect(\"a number of workers\");
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(workers.parse().expect(\"a number of workers\"));
+    runtime.enable_all().build()?.block_on(serve_all())
+}
+
+async fn serve_all() -> std::io::Result<()> {
+";
+
+/// The program and the manifest of an older server, with a runtime that has workers. `None` if the
+/// texts are not as expected.
+fn with_workers(program: &str, manifest: &str) -> Option<(String, String)> {
+    let (begin, end) = program.split_once(ONE_THREAD)?;
+    let (before, after) = manifest.split_once("\"rt\"")?;
+    Some((format!("{begin}{WORKERS}{end}"), format!("{before}\"rt-multi-thread\"{after}")))
 }
 
 /// Compiles all benchmarks without optimising or running them, and runs the laboratory's tests.
@@ -191,6 +239,22 @@ mod tests {
         for line in ["", "--quick", "--only idle --rounds 3"] {
             assert!(!is_micro(line), "{line}");
         }
+    }
+
+    #[test]
+    fn an_older_server_gets_workers_if_its_texts_are_as_expected() {
+        let program = format!("//! A server.\n\n{ONE_THREAD}    let hub = Hub::new();\n}}\n");
+        let manifest = "tokio = { workspace = true, features = [\"net\", \"rt\", \"sync\"] }\n";
+        let (program, manifest) = with_workers(&program, manifest).expect("both are replaced");
+        assert!(program.starts_with("//! A server.\n\nfn main()"), "{program}");
+        assert!(program.contains(WORKERS_VARIABLE) && !program.contains("current_thread"));
+        assert!(
+            program
+                .ends_with("serve_all() -> std::io::Result<()> {\n    let hub = Hub::new();\n}\n")
+        );
+        assert!(manifest.contains("[\"net\", \"rt-multi-thread\", \"sync\"]"), "{manifest}");
+        assert!(with_workers("fn main() {}", &manifest).is_none());
+        assert!(with_workers(ONE_THREAD, "[dependencies]").is_none());
     }
 
     #[test]

@@ -51,7 +51,7 @@ cargo xtask bench --profile [--only ROW,ROW]
   --runs      so many whole runs, 1 by default: the pass lines hold in each, or do not
   --workers   a multi-thread runtime with N workers in each Rust server, and no results file;
               from two workers on, servers are not kept on one core
-  --against   volga as it was at this revision of git, as the server `before`
+  --against   volga as it was at this revision of git, as the server `before`, in turns with volga
   --profile   where the CPU time of volga goes, by perf, in place of figures";
 
 impl Args {

@@ -87,7 +87,11 @@ mod tests {
     use crate::rows::ROWS;
 
     fn draw(values: &[(&'static str, f64)]) -> String {
-        let server = |&(name, value)| ServerResult { name, rounds: vec![Ok(vec![value])] };
+        let server = |&(name, value)| ServerResult {
+            name,
+            rounds: vec![Ok(vec![value])],
+            turns: Vec::new(),
+        };
         let servers = values.iter().map(server).collect();
         of(&[(&ROWS[0], RowResult { servers })], &Plan::FULL)
     }

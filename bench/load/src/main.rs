@@ -6,7 +6,8 @@
 //! The others act: `server` and `launch` start processes; `tls` connects to them over TLS;
 //! `engine` starts Redis and the nodes that share it; `awake` keeps the cores awake; `streams`,
 //! `http2`, `http3`, `publisher`, `publisher_thread` with `progress`, and `abuse` make load;
-//! `meter` reads `/proc`; `windows` and `rows` combine these; `rounds` and `profile` run the rows.
+//! `meter` reads `/proc`; `windows` and `rows` combine these; `turns` lets two servers take turns;
+//! `rounds` and `profile` run the rows.
 
 mod abuse;
 mod args;
@@ -38,6 +39,7 @@ mod stats;
 mod streams;
 mod table;
 mod tls;
+mod turns;
 mod windows;
 mod wire;
 

@@ -4,7 +4,8 @@ use crate::{
     failure::Failure,
     peer::{BEFORE, LIMIT, OURS},
     rows::{Against, Better, Line, Measure, Row},
-    stats::Summary,
+    stats::{Quartiles, Summary},
+    turns::Turn,
 };
 
 /// The results of all servers in one row.
@@ -19,6 +20,9 @@ pub(crate) struct ServerResult {
     pub(crate) name: &'static str,
     /// For each round, a value for each measure, or the reason why there is no value.
     pub(crate) rounds: Vec<Result<Vec<f64>, Failure>>,
+    /// The turns of all rounds, if this server took turns with another one. The other one has as
+    /// many, and those at the same place are neighbours.
+    pub(crate) turns: Vec<Turn>,
 }
 
 /// A line, and the value of our server.
@@ -66,6 +70,16 @@ impl ServerResult {
             .collect();
         Summary::of(&ratios)
     }
+
+    /// The ratios of this server's turns to the neighbouring turns of another server; `None` if the
+    /// servers took no turns, or if the measure has no figure of a turn.
+    pub(crate) fn ratios_of_turns(&self, other: &Self, measure: Measure) -> Option<Quartiles> {
+        let figure = measure.of_turn?;
+        let neighbours = self.turns.iter().zip(&other.turns);
+        let ratios: Vec<f64> =
+            neighbours.map(|(&turn, &other)| measure.ratio(figure(turn), figure(other))).collect();
+        Quartiles::of(&ratios)
+    }
 }
 
 impl RowResult {
@@ -75,6 +89,7 @@ impl RowResult {
         for run in runs.iter().skip(1) {
             for (server, more) in all.servers.iter_mut().zip(&run.servers) {
                 server.rounds.extend_from_slice(&more.rounds);
+                server.turns.extend_from_slice(&more.turns);
             }
         }
         all
@@ -136,7 +151,11 @@ mod tests {
     use crate::rows::ROWS;
 
     fn server(name: &'static str, values: &[f64]) -> ServerResult {
-        ServerResult { name, rounds: values.iter().map(|&value| Ok(vec![value])).collect() }
+        ServerResult {
+            name,
+            rounds: values.iter().map(|&value| Ok(vec![value])).collect(),
+            turns: Vec::new(),
+        }
     }
 
     #[test]
@@ -144,9 +163,33 @@ mod tests {
         let ours = server(OURS, &[1.0, 10.0, 2.0]);
         let other = server("hyper", &[2.0, 20.0, 4.0]);
         assert_eq!(ours.ratio_to(&other, 0, ROWS[0].measures[0]), Some(0.5));
-        let failed = ServerResult { name: "axum", rounds: vec![Err(Failure::new("it fell over"))] };
+        let failed = ServerResult {
+            name: "axum",
+            rounds: vec![Err(Failure::new("it fell over"))],
+            turns: Vec::new(),
+        };
         assert_eq!(ours.ratio_to(&failed, 0, ROWS[0].measures[0]), None);
         assert!(failed.failure().is_some() && failed.summary(0).is_none());
+    }
+
+    #[test]
+    fn a_turn_is_divided_by_its_neighbour() {
+        let turns = |cpus: &[f64]| {
+            let turns = cpus.iter().map(|&cpu| Turn { cpu, rate: 1.0 }).collect();
+            ServerResult { turns, ..server(OURS, &[1.0]) }
+        };
+        let row = |name| ROWS.iter().find(|row| row.name == name).expect("a row");
+        // The machine becomes ten times slower for the last pair.
+        let (ours, before) = (turns(&[3.0, 4.0, 60.0]), turns(&[2.0, 2.0, 20.0]));
+        let quartiles = |measure| {
+            let ratios = ours.ratios_of_turns(&before, measure)?;
+            Some([ratios.lower, ratios.median, ratios.upper])
+        };
+        assert_eq!(quartiles(row("fan-out").measures[0]), Some([1.75, 2.0, 2.5]));
+        let [_, median, _] = quartiles(row("plaintext").measures[0]).expect("turns");
+        assert_eq!(median, 0.5, "more requests for a second of the CPU are better");
+        assert_eq!(quartiles(row("fan-out").measures[1]), None, "a latency is not one of a turn");
+        assert_eq!(ours.ratios_of_turns(&server(BEFORE, &[1.0]), row("churn").measures[0]), None);
     }
 
     #[test]
@@ -180,7 +223,7 @@ mod tests {
         let server = |name, deliveries, latency| {
             let mut figures = vec![1.0; row.measures.len()];
             (figures[0], figures[line.measure]) = (deliveries, latency);
-            ServerResult { name, rounds: vec![Ok(figures)] }
+            ServerResult { name, rounds: vec![Ok(figures)], turns: Vec::new() }
         };
         let servers =
             vec![server(OURS, 9.0, 3.0), server("hyper", 2.0, 4.0), server("nchan", 1.0, 2.0)];

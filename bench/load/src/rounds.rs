@@ -1,15 +1,18 @@
 //! Runs the rows one after another. In each round of a row every server runs once, within seconds
 //! of the others, so that what slows the machine down for a while slows all of them.
 
+use std::thread;
+
 use crate::{
     args::Args,
     engine,
     failure::Failure,
-    peer::{LIMIT, OURS, PEERS, Peer, Places},
+    peer::{BEFORE, LIMIT, OURS, PEERS, Peer, Places},
     plan::Plan,
     results::{RowResult, ServerResult},
     rows::{self, ABUSE, Against, NODES, ROWS, Row, Unit},
     server::{Seat, Server},
+    turns::{TURN, Turns},
 };
 
 /// The chosen servers that this machine can run, and those that it cannot run, each with what is
@@ -61,7 +64,7 @@ pub(crate) fn rows(args: &Args) -> Vec<&'static Row> {
 ///
 /// The limit, our server, and the peer of most ratios run next to each other. Every other round has
 /// the reverse order, so that no server is always the first after a pause or always follows the
-/// slowest one.
+/// slowest one. Our server and itself at an earlier revision run together, if the row has turns.
 pub(crate) fn run(
     row: &Row,
     plan: &Plan,
@@ -70,8 +73,10 @@ pub(crate) fn run(
     seat: Seat,
 ) -> RowResult {
     let servers: Vec<&Peer> = servers.iter().copied().filter(|peer| row.fits(peer)).collect();
-    let results =
-        servers.iter().map(|peer| ServerResult { name: peer.name, rounds: Vec::new() }).collect();
+    let results = servers
+        .iter()
+        .map(|peer| ServerResult { name: peer.name, rounds: Vec::new(), turns: Vec::new() })
+        .collect();
     let mut result = RowResult { servers: results };
     for round in 1..=plan.rounds {
         let mut order: Vec<_> = servers.iter().zip(&mut result.servers).collect();
@@ -80,10 +85,14 @@ pub(crate) fn run(
         if round % 2 == 0 {
             order.reverse();
         }
+        order.retain(|(_, result)| result.failure().is_none());
+        let is_ours = |name| [OURS, BEFORE].contains(&name);
+        if row.has_turns() && order.iter().filter(|(peer, _)| is_ours(peer.name)).count() == 2 {
+            eprintln!("{}: round {round} of {}: {OURS} and {BEFORE}", row.name, plan.rounds);
+            let pair = order.extract_if(.., |(peer, _)| is_ours(peer.name)).collect();
+            run_in_turns(row, plan, pair, places, seat);
+        }
         for (peer, result) in order {
-            if result.failure().is_some() {
-                continue;
-            }
             eprintln!("{}: round {round} of {}: {}", row.name, plan.rounds, peer.name);
             let values = Server::start(peer, places, seat, row.extra())
                 .and_then(|mut server| (row.run)(&mut server, plan));
@@ -91,6 +100,44 @@ pub(crate) fn run(
         }
     }
     result
+}
+
+/// Runs a round of two servers that take turns with each other.
+fn run_in_turns(
+    row: &Row,
+    plan: &Plan,
+    pair: Vec<(&&Peer, &mut ServerResult)>,
+    places: &Places,
+    seat: Seat,
+) {
+    let plan = &Plan { window: plan.window.min(TURN), ..*plan };
+    let (turns, takers) = Turns::of_two();
+    // Both servers are there before the first one warms up.
+    let servers: Vec<_> = pair
+        .iter()
+        .zip(takers)
+        .map(|((peer, _), turn_taker)| {
+            let mut server = Server::start(peer, places, seat, row.extra())?;
+            server.turn_taker = Some(turn_taker);
+            Ok(server)
+        })
+        .collect();
+    let values: Vec<_> = thread::scope(|scope| {
+        let run = |server: Result<Server, Failure>| {
+            scope.spawn(move || {
+                let mut server = server?;
+                server.turn_taker.iter().for_each(|turns| turns.wait());
+                (row.run)(&mut server, plan)
+            })
+        };
+        let threads: Vec<_> = servers.into_iter().map(run).collect();
+        let panic = |_| Err(Failure::new("the load panicked"));
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(panic)).collect()
+    });
+    for (((_, result), values), mut turns) in pair.into_iter().zip(values).zip(turns.results()) {
+        result.rounds.push(values);
+        result.turns.append(&mut turns);
+    }
 }
 
 /// Returns an error if a pass line does not hold that compares our server with no other one. Such a
@@ -138,7 +185,12 @@ mod tests {
     fn drained(seconds: f64, code: f64) -> Vec<(&'static Row, Vec<RowResult>)> {
         let row = rows::all().find(|row| row.name == "drain").expect("a row");
         let rounds = vec![Ok(vec![seconds * 1e9, 1.0, 1.0, 1.0, code])];
-        vec![(row, vec![RowResult { servers: vec![ServerResult { name: OURS, rounds }] }])]
+        vec![(
+            row,
+            vec![RowResult {
+                servers: vec![ServerResult { name: OURS, rounds, turns: Vec::new() }],
+            }],
+        )]
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::{
     launch, meter,
     peer::{Peer, Places},
     tls::TlsListener,
+    turns::TurnTaker,
 };
 
 /// How long a server may take until it responds.
@@ -104,6 +105,8 @@ pub(crate) struct Server {
     /// It is dropped after the server was killed.
     engine: Option<Engine>,
     errors: PathBuf,
+    /// The turns that it takes with another server.
+    pub(crate) turn_taker: Option<TurnTaker>,
 }
 
 impl Server {
@@ -122,8 +125,9 @@ impl Server {
         }
         let address = free_address()?;
         let has_tls = matches!(extra, Extra::Tls | Extra::Http3);
-        let tls =
-            has_tls.then(|| TlsListener::new(free_address()?, &places.scratch)).transpose()?;
+        let tls = has_tls
+            .then(|| TlsListener::new(free_address()?, &places.scratch, peer.name))
+            .transpose()?;
         let variables = tls.iter().flat_map(|tls| {
             [
                 (TLS_PORT, tls.address.port().to_string().into()),
@@ -162,7 +166,8 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(File::create(&errors)?)
             .spawn()?;
-        let mut server = Self { child, address, probe, tls: None, engine: None, errors };
+        let mut server =
+            Self { child, address, probe, tls: None, engine: None, errors, turn_taker: None };
         let begin = Instant::now();
         while !server.answers() {
             if let Some(status) = server.exited()? {

@@ -24,6 +24,29 @@ impl Summary {
     }
 }
 
+/// The median, and the values between which half of all values are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Quartiles {
+    pub(crate) lower: f64,
+    pub(crate) median: f64,
+    pub(crate) upper: f64,
+}
+
+impl Quartiles {
+    /// `None` without values. A quartile between two values is interpolated.
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let last = sorted.len().checked_sub(1)?;
+        let at = |share: f64| {
+            let place = last as f64 * share;
+            let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+            below + (above - below) * place.fract()
+        };
+        Some(Self { lower: at(0.25), median: at(0.5), upper: at(0.75) })
+    }
+}
+
 /// The value that this share of the samples does not exceed, or 0 without samples. Sorts the
 /// samples.
 pub(crate) fn percentile(samples: &mut [u64], share: f64) -> f64 {
@@ -43,6 +66,16 @@ mod tests {
         assert_eq!(summary(&[4.0, 1.0, 2.0, 3.0]), Some((2.5, 1.0, 4.0)));
         assert_eq!(summary(&[1.0, f64::INFINITY, 2.0]), Some((2.0, 1.0, f64::INFINITY)));
         assert_eq!(summary(&[]), None);
+    }
+
+    #[test]
+    fn half_of_the_values_are_between_the_quartiles() {
+        let quartiles =
+            |values: &[f64]| Quartiles::of(values).map(|of| (of.lower, of.median, of.upper));
+        assert_eq!(quartiles(&[5.0, 1.0, 4.0, 2.0, 3.0]), Some((2.0, 3.0, 4.0)));
+        assert_eq!(quartiles(&[4.0, 2.0, 1.0, 3.0]), Some((1.75, 2.5, 3.25)));
+        assert_eq!(quartiles(&[7.0]), Some((7.0, 7.0, 7.0)));
+        assert_eq!(quartiles(&[]), None);
     }
 
     #[test]

@@ -55,22 +55,28 @@ pub(crate) fn of(row: &Row, plan: &Plan, runs: &[RowResult]) -> String {
 
 /// How our server stands to itself at an earlier revision, a line for each measure.
 fn compared_with_before(row: &Row, result: &RowResult) -> String {
+    let (Some(ours), Some(before)) = (result.server(OURS), result.server(BEFORE)) else {
+        return String::new();
+    };
     let mut text = String::new();
-    if let (Some(ours), Some(before)) = (result.server(OURS), result.server(BEFORE)) {
-        for (index, &measure) in row.measures.iter().enumerate() {
-            if let Some(ratios) = ours.ratios_to(before, index, measure) {
-                let [median, least, most] = [ratios.median, ratios.least, ratios.most].map(digits);
-                let better = match measure.better {
-                    Better::Less => "less",
-                    Better::More => "more",
-                };
-                let _ = writeln!(
-                    text,
-                    "{OURS} ÷ {BEFORE}: {}: {median} ({least} to {most}); {better} is better",
-                    measure.name
-                );
-            }
-        }
+    for (index, &measure) in row.measures.iter().enumerate() {
+        let figures = ours.ratios_of_turns(before, measure).map(|ratios| {
+            let [median, lower, upper] =
+                [ratios.median, ratios.lower, ratios.upper].map(|ratio| format!("{ratio:.3}"));
+            format!("{median} (quartiles {lower} to {upper}, {} pairs of turns)", ours.turns.len())
+        });
+        let figures = figures.or_else(|| {
+            let ratios = ours.ratios_to(before, index, measure)?;
+            let [median, least, most] = [ratios.median, ratios.least, ratios.most].map(digits);
+            Some(format!("{median} ({least} to {most})"))
+        });
+        let Some(figures) = figures else { continue };
+        let better = match measure.better {
+            Better::Less => "less",
+            Better::More => "more",
+        };
+        let name = measure.name;
+        let _ = writeln!(text, "{OURS} ÷ {BEFORE}: {name}: {figures}; {better} is better");
     }
     text
 }
@@ -175,18 +181,23 @@ fn aligned(lines: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{failure::Failure, results::ServerResult, rows::ROWS};
+    use crate::{failure::Failure, results::ServerResult, rows::ROWS, turns::Turn};
 
     #[test]
     fn a_row_shows_medians_spread_ratios_and_the_pass_line() {
         let server = |name, values: &[f64]| ServerResult {
             name,
             rounds: values.iter().map(|&value| Ok(vec![value, 5e5, 9e5])).collect(),
+            turns: Vec::new(),
         };
         let servers = vec![
             server(OURS, &[1_200.0, 1_250.0, 1_210.0]),
             server("hyper", &[1_500.0, 1_500.0, 1_500.0]),
-            ServerResult { name: "axum", rounds: vec![Err(Failure::new("it fell over"))] },
+            ServerResult {
+                name: "axum",
+                rounds: vec![Err(Failure::new("it fell over"))],
+                turns: Vec::new(),
+            },
             server(LIMIT, &[1_000.0, 1_000.0, 1_000.0]),
         ];
         let text = of(&ROWS[0], &Plan::FULL, &[RowResult { servers }]);
@@ -205,12 +216,30 @@ volga: CPU per delivery ÷ hyper = 0.81; pass line at most 1.00: pass
     }
 
     #[test]
+    fn an_earlier_revision_is_compared_by_turns_where_there_are_some() {
+        let server = |name, cpu: f64| ServerResult {
+            name,
+            rounds: vec![Ok(vec![cpu, 5e5, 9e5])],
+            turns: vec![Turn { cpu, rate: 1.0 }, Turn { cpu: cpu * 9.0, rate: 1.0 }],
+        };
+        let servers = vec![server(OURS, 1_100.0), server(BEFORE, 1_000.0)];
+        let text = of(&ROWS[0], &Plan::FULL, &[RowResult { servers }]);
+        for line in [
+            "volga ÷ before: CPU per delivery: 1.100 (quartiles 1.100 to 1.100, 2 pairs of turns); less is better\n",
+            "volga ÷ before: latency, median: 1.00 (1.00 to 1.00); less is better\n",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+
+    #[test]
     fn each_run_is_judged_by_itself() {
         let run = |ours: f64, axum: f64| {
             let servers = [(OURS, ours), ("hyper", 2_000.0), ("axum", axum), (LIMIT, 1_000.0)];
             let servers = servers.map(|(name, value)| ServerResult {
                 name,
                 rounds: vec![Ok(vec![value, 5e5, 9e5])],
+                turns: Vec::new(),
             });
             RowResult { servers: servers.into() }
         };

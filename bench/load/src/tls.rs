@@ -42,11 +42,13 @@ impl TlsListener {
     /// The name in the certificate.
     pub(crate) const NAME: &str = "localhost";
 
-    /// Makes a certificate, and writes it with its key into the folder.
-    pub(crate) fn new(address: SocketAddr, folder: &Path) -> Result<Self, Failure> {
+    /// Makes a certificate, and writes it with its key into the folder. The names of the files
+    /// begin with that of the server.
+    pub(crate) fn new(address: SocketAddr, folder: &Path, server: &str) -> Result<Self, Failure> {
         let made = rcgen::generate_simple_self_signed([Self::NAME.to_owned()])
             .map_err(|error| Failure::new(format!("a certificate: {error}")))?;
-        let (certificate, key) = (folder.join("tls-cert.pem"), folder.join("tls-key.pem"));
+        let file = |name| folder.join(format!("{server}-{name}.pem"));
+        let (certificate, key) = (file("tls-cert"), file("tls-key"));
         fs::write(&certificate, made.cert.pem())?;
         fs::write(&key, made.signing_key.serialize_pem())?;
 

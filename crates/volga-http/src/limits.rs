@@ -450,6 +450,10 @@ pub(crate) const CACHED_CHUNK_MAX: usize = 64 * 1024;
 /// How many bytes of small frames one write gathers before it takes no more frames.
 pub(crate) const GATHER_MAX: usize = 16 * 1024;
 
+/// The largest frame that one more frame may follow in the same write. An event stream that always
+/// has more needs a sixth less CPU time when two of its frames are sent with one write.
+pub(crate) const FOLLOWED_MAX: usize = 24 * 1024;
+
 /// The largest buffer for such a write that a thread keeps.
 pub(crate) const POOLED_BUFFER_MAX: usize = 64 * 1024;
 
@@ -458,7 +462,7 @@ pub(crate) const POOLED_BUFFER_MAX: usize = 64 * 1024;
 pub(crate) const FRAMES_PER_WRITE: usize = 64;
 
 /// How many writes a stream that always has more may do before the other tasks of its thread run.
-pub(crate) const WRITES_PER_TURN: usize = 8;
+pub(crate) const WRITES_PER_TURN: usize = 4;
 
 /// How often the server checks whether a half-closed HTTP/1 connection is broken.
 pub(crate) const HALF_CLOSED_CHECK: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! The rows in which clients attack over HTTP/1 and HTTP/2, beside one client that does not.
 
-use super::{Against, Better, Line, Measure, Needs, Row, Unit, floor, less, more};
+use super::{Against, Line, Measure, Needs, Row, Unit, floor, less, more};
 use crate::{
     abuse::{
         Attack, CONNECTIONS, Moves, SLOW_CONNECTIONS, attack, hold_streams, move_windows, watch,
@@ -20,26 +20,13 @@ const MEMORY_NOISE: f64 = 1024.0 * 1024.0;
 /// The noise of the memory per stream, with a few hundred streams.
 const STREAM_NOISE: f64 = 1024.0;
 
-const LONGEST_WAIT: Measure = Measure {
-    name: "longest wait",
-    unit: Unit::Nanoseconds,
-    better: Better::Less,
-    noise: Some(WAIT_NOISE),
-};
+const LONGEST_WAIT: Measure =
+    Measure { noise: Some(WAIT_NOISE), ..less("longest wait", Unit::Nanoseconds) };
 
-const GROWTH: Measure = Measure {
-    name: "memory growth",
-    unit: Unit::Bytes,
-    better: Better::Less,
-    noise: Some(MEMORY_NOISE),
-};
+const GROWTH: Measure = Measure { noise: Some(MEMORY_NOISE), ..less("memory growth", Unit::Bytes) };
 
-const GROWTH_PER_STREAM: Measure = Measure {
-    name: "memory per stream",
-    unit: Unit::Bytes,
-    better: Better::Less,
-    noise: Some(STREAM_NOISE),
-};
+const GROWTH_PER_STREAM: Measure =
+    Measure { noise: Some(STREAM_NOISE), ..less("memory per stream", Unit::Bytes) };
 
 const FLOOD: &[Measure] = &[
     LONGEST_WAIT,

@@ -25,6 +25,7 @@ use crate::{
     peer::Peer,
     plan::{OUTSTANDING, Plan, REQUEST_CONNECTIONS, STREAMS_A_CONNECTION},
     server::{Extra, Server},
+    turns::Turn,
 };
 
 /// One kind of work.
@@ -61,6 +62,9 @@ pub(crate) struct Measure {
     /// Figures below this are noise. In a ratio they count as this, so that a ratio of two tiny
     /// figures says that they are equal.
     pub(crate) noise: Option<f64>,
+    /// The figure of one turn. Our server takes turns with itself at an earlier revision in the
+    /// rows that have such a measure.
+    pub(crate) of_turn: Option<fn(Turn) -> f64>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -125,6 +129,11 @@ impl Row {
         }
     }
 
+    /// Whether our server takes turns with itself at an earlier revision.
+    pub(crate) fn has_turns(&self) -> bool {
+        self.measures.iter().any(|measure| measure.of_turn.is_some())
+    }
+
     /// The listener or the engine that the servers get in addition.
     pub(crate) fn extra(&self) -> Extra {
         match self.needs {
@@ -137,30 +146,41 @@ impl Row {
 }
 
 const fn less(name: &'static str, unit: Unit) -> Measure {
-    Measure { name, unit, better: Better::Less, noise: None }
+    Measure { name, unit, better: Better::Less, noise: None, of_turn: None }
 }
 
 const fn more(name: &'static str, unit: Unit) -> Measure {
-    Measure { name, unit, better: Better::More, noise: None }
+    Measure { name, unit, better: Better::More, noise: None, of_turn: None }
+}
+
+/// The server's CPU time for each thing that is counted.
+const fn cpu(name: &'static str) -> Measure {
+    Measure { of_turn: Some(Turn::cpu), ..less(name, Unit::Nanoseconds) }
+}
+
+/// How many of the things that are counted a second of the server's CPU time allows.
+const fn per_cpu_second(name: &'static str) -> Measure {
+    Measure { of_turn: Some(Turn::per_cpu_second), ..more(name, Unit::PerSecond) }
+}
+
+/// How many of the things that are counted happen in a second.
+const fn per_second(name: &'static str) -> Measure {
+    Measure { of_turn: Some(Turn::rate), ..more(name, Unit::PerSecond) }
 }
 
 const P50: Measure = less("latency, median", Unit::Nanoseconds);
 const P99: Measure = less("latency, p99", Unit::Nanoseconds);
-const REQUESTS: &[Measure] = &[
-    more("requests per CPU second", Unit::PerSecond),
-    more("requests per second", Unit::PerSecond),
-    P50,
-    P99,
-];
+const REQUESTS: &[Measure] =
+    &[per_cpu_second("requests per CPU second"), per_second("requests per second"), P50, P99];
 const IDLE: &[Measure] = &[
     less("user memory", Unit::Bytes),
     less("kernel: socket buffers", Unit::Bytes),
     less("kernel: socket objects", Unit::Bytes),
 ];
-const DELIVERY: &[Measure] = &[less("CPU per delivery", Unit::Nanoseconds), P50, P99];
+const DELIVERY: &[Measure] = &[cpu("CPU per delivery"), P50, P99];
 const BURST: &[Measure] = &[
-    more("deliveries per second", Unit::PerSecond),
-    less("CPU per delivery", Unit::Nanoseconds),
+    per_second("deliveries per second"),
+    cpu("CPU per delivery"),
     // If this is near the time between two deliveries, the load held the server back.
     less("load's CPU", Unit::Nanoseconds),
     more("messages in a segment", Unit::Times),
@@ -179,8 +199,7 @@ const DRAIN: &[Measure] = &[
     less("fullest tenth of returns", Unit::Times),
     less("exit code", Unit::Count),
 ];
-const FIREHOSE: &[Measure] =
-    &[less("CPU per event", Unit::Nanoseconds), more("events per second", Unit::PerSecond)];
+const FIREHOSE: &[Measure] = &[cpu("CPU per event"), per_second("events per second")];
 
 const fn line(against: Against, pass: f64, goal: f64) -> Line {
     Line { measure: 0, against, pass: Some(pass), goal: Some(goal) }
@@ -299,7 +318,7 @@ pub(crate) const ROWS: &[Row] = &[
         name: "churn",
         title: |_| format!("churn: clients connect, subscribe, vanish, {} at once", churn::AT_ONCE),
         needs: Needs::Http1,
-        measures: &[less("CPU per client", Unit::Nanoseconds)],
+        measures: &[cpu("CPU per client")],
         lines: &[line(Against::BestPeer, 1.2, 0.9)],
         run: churn::run,
     },
@@ -389,8 +408,8 @@ pub(crate) const ROWS: &[Row] = &[
         },
         needs: Needs::WebSockets,
         measures: &[
-            more("messages per CPU second", Unit::PerSecond),
-            more("messages per second", Unit::PerSecond),
+            per_cpu_second("messages per CPU second"),
+            per_second("messages per second"),
             P50,
             P99,
         ],
@@ -457,10 +476,7 @@ pub(crate) const ROWS: &[Row] = &[
             "connections over TLS, each with a full handshake and one GET /plaintext".to_owned()
         },
         needs: Needs::Tls,
-        measures: &[
-            more("handshakes per CPU second", Unit::PerSecond),
-            less("CPU per handshake", Unit::Nanoseconds),
-        ],
+        measures: &[per_cpu_second("handshakes per CPU second"), cpu("CPU per handshake")],
         lines: &[],
         run: handshakes::run,
     },

@@ -8,9 +8,7 @@ mod returns;
 mod scale;
 mod start;
 
-use super::{
-    Against, Better, IDLE, Line, Measure, Needs, Row, SECOND, Unit, floor, less, memory, more,
-};
+use super::{Against, IDLE, Line, Measure, Needs, Row, SECOND, Unit, floor, less, memory, more};
 use log::DATA;
 use returns::{MISSED, RESUMED};
 
@@ -19,8 +17,7 @@ const fn goal(measure: usize, goal: f64) -> Line {
 }
 
 /// Extra commands are counted exactly, so a row with one of them has failed its line.
-const EXTRA: Measure =
-    Measure { name: "extra commands", unit: Unit::Count, better: Better::Less, noise: None };
+const EXTRA: Measure = less("extra commands", Unit::Count);
 
 /// The rows, in the order of the table.
 pub(crate) const ROWS: &[Row] = &[
