@@ -349,8 +349,9 @@ impl Hub {
     /// Drops everything that has expired.
     ///
     /// You need this only for a hub that is not used at all for a long time: nobody publishes or
-    /// subscribes, and no event stream of a subscription is open. Any of these drops what has
-    /// expired as well.
+    /// subscribes, and no event stream or WebSocket of a subscription is open. Any of these drops
+    /// what has expired as well, event streams at their heartbeats and WebSockets at their pings. A
+    /// subscription that your own code waits for, in a task without a stream, does not.
     pub fn drop_expired(&self) {
         self.0.sweep_all();
     }
