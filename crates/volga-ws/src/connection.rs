@@ -347,8 +347,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             return Poll::Pending;
         }
         if self.is_timer_set && matches!(self.phase, Phase::Open) {
-            // A task that forwards a subscription then looks at it, which lets the hub drop what has
-            // expired.
+            // A task that forwards a subscription then looks at it, which lets the hub drop what
+            // has expired.
             self.shared.lock().wake_watchers();
         }
         loop {

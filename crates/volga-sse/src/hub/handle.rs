@@ -359,8 +359,8 @@ impl Hub {
     /// Returns the statistics of the hub. This reads the numbers of every topic, so call it for a
     /// person or a monitoring system, not for every request.
     ///
-    /// Publishers do not wait for it: it reads a few topics at a time. So while the hub is used, the
-    /// numbers are not all from one moment. Topics that come or go meanwhile may be missing or
+    /// Publishers do not wait for it: it reads a few topics at a time. So while the hub is used,
+    /// the numbers are not all from one moment. Topics that come or go meanwhile may be missing or
     /// there. The counts of events never go back.
     #[must_use]
     pub fn stats(&self) -> HubStats {
@@ -373,9 +373,9 @@ impl Hub {
         self.0.topic_stats(topic)
     }
 
-    /// Returns the names of all topics, sorted. Publishers do not wait for it: it copies a few names
-    /// at a time. Each topic that is there from the start to the end of the call is in the list. A
-    /// topic that comes or goes meanwhile may be missing or there.
+    /// Returns the names of all topics, sorted. Publishers do not wait for it: it copies a few
+    /// names at a time. Each topic that is there from the start to the end of the call is in the
+    /// list. A topic that comes or goes meanwhile may be missing or there.
     #[must_use]
     pub fn topics(&self) -> Vec<Arc<str>> {
         self.0.sweep_all();
