@@ -346,6 +346,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         if self.is_timer_set && !self.timer.is_elapsed() && !matches!(self.phase, Phase::Over) {
             return Poll::Pending;
         }
+        if self.is_timer_set && matches!(self.phase, Phase::Open) {
+            // A task that forwards a subscription then looks at it, which lets the hub drop what
+            // has expired.
+            self.shared.lock().wake_watchers();
+        }
         loop {
             let due = match &self.phase {
                 Phase::Open => self.times.next(),

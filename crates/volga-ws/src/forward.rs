@@ -34,6 +34,9 @@ pub enum ForwardEnd {
 /// [`Policy::Close`](volga_sse::hub::Policy::Close) the subscription ends before that, also while
 /// the client reads nothing.
 ///
+/// At each [ping interval](crate::WebSocketSettings::ping_interval) of a WebSocket that is open,
+/// the hub drops what has expired, as it does at the heartbeats of an event stream.
+///
 /// # Cancel safety
 ///
 /// If the future is dropped, the message that waits to be sent may be lost.

@@ -377,4 +377,12 @@ impl State {
             }
         }
     }
+
+    /// Wakes the tasks that wait for the end. The task of the connection is running, so it is not
+    /// woken.
+    pub(crate) fn wake_watchers(&mut self) {
+        let own = self.connection.as_ref();
+        let others = |watcher: &mut Waker| own.is_none_or(|own| !watcher.will_wake(own));
+        self.watchers.extract_if(.., others).for_each(Waker::wake);
+    }
 }

@@ -349,8 +349,9 @@ impl Hub {
     /// Drops everything that has expired.
     ///
     /// You need this only for a hub that is not used at all for a long time: nobody publishes or
-    /// subscribes, and no event stream of a subscription is open. Any of these drops what has
-    /// expired as well.
+    /// subscribes, and no event stream or WebSocket of a subscription is open. Any of these drops
+    /// what has expired as well, event streams at their heartbeats and WebSockets at their pings. A
+    /// subscription that your own code waits for, in a task without a stream, does not.
     pub fn drop_expired(&self) {
         self.0.sweep_all();
     }
@@ -358,8 +359,8 @@ impl Hub {
     /// Returns the statistics of the hub. This reads the numbers of every topic, so call it for a
     /// person or a monitoring system, not for every request.
     ///
-    /// Publishers do not wait for it: it reads a few topics at a time. So while the hub is used, the
-    /// numbers are not all from one moment. Topics that come or go meanwhile may be missing or
+    /// Publishers do not wait for it: it reads a few topics at a time. So while the hub is used,
+    /// the numbers are not all from one moment. Topics that come or go meanwhile may be missing or
     /// there. The counts of events never go back.
     #[must_use]
     pub fn stats(&self) -> HubStats {
@@ -372,9 +373,9 @@ impl Hub {
         self.0.topic_stats(topic)
     }
 
-    /// Returns the names of all topics, sorted. Publishers do not wait for it: it copies a few names
-    /// at a time. Each topic that is there from the start to the end of the call is in the list. A
-    /// topic that comes or goes meanwhile may be missing or there.
+    /// Returns the names of all topics, sorted. Publishers do not wait for it: it copies a few
+    /// names at a time. Each topic that is there from the start to the end of the call is in the
+    /// list. A topic that comes or goes meanwhile may be missing or there.
     #[must_use]
     pub fn topics(&self) -> Vec<Arc<str>> {
         self.0.sweep_all();

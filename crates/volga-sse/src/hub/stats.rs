@@ -36,7 +36,9 @@ pub struct HubStats {
     pub losses: u64,
     /// How many identities of other nodes a shared hub did not list, because it listed
     /// [`max_shared_presence`](crate::hub::HubBuilder::max_shared_presence) of them, or knew of
-    /// [`MAX_OTHER_NODES`](crate::hub::MAX_OTHER_NODES) nodes.
+    /// [`MAX_OTHER_NODES`](crate::hub::MAX_OTHER_NODES) nodes, or because the name or pattern that
+    /// they read is longer than [`max_topic_name`](crate::hub::HubBuilder::max_topic_name) of this
+    /// node.
     pub unlisted: u64,
     /// The number of messages in the logs.
     pub messages: usize,

@@ -450,8 +450,8 @@ impl HubPresence {
         self.watched.unwatch(topic);
     }
 
-    /// Lets the watches of a few topics after this one end. Returns the last of these topics. `None`
-    /// at the end.
+    /// Lets the watches of a few topics after this one end. Returns the last of these topics.
+    /// `None` at the end.
     pub(crate) fn close_step(
         &self,
         after: Option<&str>,

@@ -21,6 +21,8 @@ pub(crate) const MAX_LEASE: u64 = 60_000;
 pub(crate) struct SharingLimits {
     /// How many pairs are held.
     pub(crate) max: usize,
+    /// How long a name or pattern may be. A longer pattern matches only names that are longer.
+    pub(crate) max_name: usize,
     /// For how long an identity that has left may return, in milliseconds.
     pub(crate) grace: u64,
 }
@@ -92,7 +94,7 @@ impl HubPresence {
         let gone_at = (limits.grace > 0).then(|| now.after(limits.grace));
         for PresenceChange { pair, kind } in changes {
             match kind {
-                ChangeKind::Joined => self.join_elsewhere(id, pair, limits.max, wakers),
+                ChangeKind::Joined => self.join_elsewhere(id, pair, limits, wakers),
                 ChangeKind::Left => self.leave_elsewhere(id, &pair, gone_at, wakers),
                 ChangeKind::SignedOut => {
                     self.forget_grace(&pair.0, &pair.1);
@@ -114,9 +116,19 @@ impl HubPresence {
         nodes.others.departing.push_back(Departure { node: id, pairs, gone_at });
     }
 
-    fn join_elsewhere(&mut self, id: u64, pair: PresentPair, max: usize, wakers: &mut WakerLists) {
+    fn join_elsewhere(
+        &mut self,
+        id: u64,
+        pair: PresentPair,
+        limits: SharingLimits,
+        wakers: &mut WakerLists,
+    ) {
         let Some(nodes) = self.nodes() else { return };
         let others = &mut nodes.others;
+        if pair.0.len() > limits.max_name {
+            others.unlisted += 1;
+            return;
+        }
         let Some(node) = others.nodes.get_mut(&id) else { return };
         if node.unconfirmed.remove(&pair) {
             node.present.insert(pair.clone());
@@ -125,7 +137,7 @@ impl HubPresence {
             self.note_return(&pair.0, &pair.1);
             return;
         }
-        if others.held >= max {
+        if others.held >= limits.max {
             others.unlisted += 1;
             others.is_truncated = true;
             return;
@@ -202,7 +214,7 @@ mod tests {
     fn the_number_of_nodes_is_bounded_and_a_lease_makes_room() {
         let mut presence = HubPresence::default();
         presence.share();
-        let limits = SharingLimits { max: usize::MAX, grace: 0 };
+        let limits = SharingLimits { max: usize::MAX, max_name: 255, grace: 0 };
         let mut wakers = WakerLists::default();
         let mut take = |presence: &mut HubPresence, node: u64, at: Moment| {
             let announcement = announcement(node, &node.to_string());
@@ -226,10 +238,39 @@ mod tests {
     }
 
     #[test]
+    fn a_name_or_pattern_that_is_too_long_here_is_not_listed() {
+        let mut presence = HubPresence::default();
+        presence.share();
+        let limits = SharingLimits { max: usize::MAX, max_name: 5, grace: 0 };
+        let mut wakers = WakerLists::default();
+        let names = ["a.b", "a.bcd", "a.bcde", "a.*.*", "a.*.*.*", ">"];
+        let change = |name: &&str| PresenceChange {
+            pair: ((*name).into(), "anna".into()),
+            kind: ChangeKind::Joined,
+        };
+        let changes: Vec<_> = names.iter().map(change).collect();
+        let leaves = changes.iter().cloned();
+        let leaves: Vec<_> =
+            leaves.map(|change| PresenceChange { kind: ChangeKind::Left, ..change }).collect();
+        let first = Announcement { changes, ..announcement(3, "anna") };
+        presence.take_announcement(first, NOW, NOW, limits, &mut wakers);
+        let others = |presence: &mut HubPresence| {
+            let others = &presence.nodes().expect("shared").others;
+            (others.held, others.unlisted, others.is_incomplete(usize::MAX))
+        };
+        assert_eq!(others(&mut presence), (4, 2, false));
+        assert_eq!(presence.entries(), 2 * 4);
+        let last = Announcement { from: 1, through: 2, changes: leaves, ..announcement(3, "anna") };
+        presence.take_announcement(last, NOW, NOW, limits, &mut wakers);
+        assert_eq!(others(&mut presence), (0, 2, false));
+        assert_eq!(presence.entries(), 0);
+    }
+
+    #[test]
     fn a_list_without_one_of_its_parts_is_asked_for_again() {
         let mut presence = HubPresence::default();
         presence.share();
-        let limits = SharingLimits { max: usize::MAX, grace: 0 };
+        let limits = SharingLimits { max: usize::MAX, max_name: 255, grace: 0 };
         let mut wakers = WakerLists::default();
         let mut take = |presence: &mut HubPresence, index: u32, is_last: bool| {
             let part = Some(ListPart { index, is_last });

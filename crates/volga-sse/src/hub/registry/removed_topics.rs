@@ -45,8 +45,8 @@ impl RemovedTopics {
         }
     }
 
-    /// Returns the numbers of earlier topics of this name. Forgets the name, because a topic of this
-    /// name exists again.
+    /// Returns the numbers of earlier topics of this name. Forgets the name, because a topic of
+    /// this name exists again.
     pub(crate) fn take(&mut self, name: &str) -> EarlierNumbers {
         match self.numbers.remove(name) {
             None => EarlierNumbers { known: 0, bound: self.floor },

@@ -18,6 +18,7 @@ impl HubState {
     ) {
         let limits = SharingLimits {
             max: self.settings.max_shared_presence,
+            max_name: self.settings.max_topic_name,
             grace: self.settings.presence_grace,
         };
         locked.with_presence(|presence, wakers| {

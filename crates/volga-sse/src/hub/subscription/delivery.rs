@@ -77,8 +77,8 @@ impl Gap {
 
     /// Returns true if messages of a keyed topic may be missing, so that the client may not know of
     /// a key that was removed. The newest value of each key of the subscription's keyed topics
-    /// follows. So a page forgets all of these values now and then has the right picture. Never true
-    /// for a subscription whose names and patterns cannot match a keyed topic.
+    /// follows. So a page forgets all of these values now and then has the right picture. Never
+    /// true for a subscription whose names and patterns cannot match a keyed topic.
     ///
     /// A value that the client has received before this gap comes again without an ID, so that its
     /// last event ID does not go back.

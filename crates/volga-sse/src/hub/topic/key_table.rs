@@ -28,6 +28,11 @@ pub(crate) struct KeyTable {
     newest: BTreeMap<u64, (Arc<str>, Bytes)>,
     unkeyed: VecDeque<u64>,
     unkeyed_dropped: u64,
+    /// The log has dropped the messages up to this number.
+    dropped: u64,
+    /// The bytes of the values whose messages the log has dropped. They are counted as they change,
+    /// because a publisher waits while somebody reads the table.
+    unlogged_bytes: u64,
 }
 
 impl KeyTable {
@@ -38,6 +43,8 @@ impl KeyTable {
             newest: BTreeMap::new(),
             unkeyed: VecDeque::new(),
             unkeyed_dropped: 0,
+            dropped: 0,
+            unlogged_bytes: 0,
         }
     }
 
@@ -53,6 +60,9 @@ impl KeyTable {
     /// Sets the newest value of a key. The caller has checked that there is room.
     pub(crate) fn set(&mut self, key: &str, number: u64, bytes: Bytes) {
         let key = self.remove(key).unwrap_or_else(|| key.into());
+        if number <= self.dropped {
+            self.unlogged_bytes += bytes.len() as u64;
+        }
         self.numbers.insert(Arc::clone(&key), number);
         self.newest.insert(number, (key, bytes));
     }
@@ -60,7 +70,10 @@ impl KeyTable {
     /// Removes a key.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Arc<str>> {
         let (key, number) = self.numbers.remove_entry(key)?;
-        self.newest.remove(&number);
+        let value = self.newest.remove(&number);
+        if let Some((_, bytes)) = value.filter(|_| number <= self.dropped) {
+            self.unlogged_bytes -= bytes.len() as u64;
+        }
         Some(key)
     }
 
@@ -73,6 +86,8 @@ impl KeyTable {
             self.unkeyed.pop_back();
         }
         self.unkeyed_dropped = self.unkeyed_dropped.min(kept);
+        self.dropped = self.dropped.min(kept);
+        self.unlogged_bytes = self.bytes_of(0, self.dropped);
     }
 
     /// Replaces all values. Of a key whose newest value has a number greater than `last`, the value
@@ -81,6 +96,7 @@ impl KeyTable {
     pub(crate) fn replace(&mut self, entries: Vec<(&str, u64, Bytes)>, last: u64) -> (u64, bool) {
         let numbers = std::mem::take(&mut self.numbers);
         let mut newest = std::mem::take(&mut self.newest);
+        self.unlogged_bytes = 0;
         let mut unheld = 0;
         for (key, mut number, mut bytes) in entries {
             if number > last {
@@ -109,12 +125,16 @@ impl KeyTable {
             self.unkeyed.pop_front();
             self.unkeyed_dropped = number;
         }
+        if dropped > self.dropped {
+            self.unlogged_bytes += self.bytes_of(self.dropped, dropped);
+            self.dropped = dropped;
+        }
     }
 
     /// Takes all values out, and records that messages up to this number were dropped. So a
     /// subscription that had not read them reports a gap.
     pub(crate) fn clear(&mut self, through: u64) -> Self {
-        let empty = Self { unkeyed_dropped: through, ..Self::new(self.max) };
+        let empty = Self { unkeyed_dropped: through, dropped: through, ..Self::new(self.max) };
         std::mem::replace(self, empty)
     }
 
@@ -144,9 +164,15 @@ impl KeyTable {
         self.numbers.len()
     }
 
-    /// The bytes of the values with numbers up to this one.
-    pub(crate) fn bytes_through(&self, number: u64) -> u64 {
-        self.newest.range(..=number).map(|(_, (_, bytes))| bytes.len() as u64).sum()
+    /// The bytes of the values whose messages the log has dropped.
+    pub(crate) fn unlogged_bytes(&self) -> u64 {
+        self.unlogged_bytes
+    }
+
+    /// The bytes of the values after one number and up to another.
+    fn bytes_of(&self, after: u64, through: u64) -> u64 {
+        let values = self.after(after).take_while(|(number, _)| *number <= through);
+        values.map(|(_, bytes)| bytes.len() as u64).sum()
     }
 }
 
@@ -195,6 +221,73 @@ mod tests {
                         naive.iter().map(|(_, number)| *number).filter(|n| *n > after).collect();
                     prop_assert_eq!(keys.after(after).map(|(n, _)| n).collect::<Vec<_>>(), expect);
                 }
+            }
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(u8, usize),
+        Remove(u8),
+        Drop(u64),
+        RollBack(u64),
+        Replace(Vec<(u8, usize)>),
+        Clear,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (0..6_u8, 0..50_usize).prop_map(|(key, bytes)| Step::Set(key, bytes)),
+            2 => (0..6_u8).prop_map(Step::Remove),
+            4 => (0..8_u64).prop_map(Step::Drop),
+            1 => (0..8_u64).prop_map(Step::RollBack),
+            1 => vec((0..6_u8, 0..50_usize), 0..4).prop_map(Step::Replace),
+            1 => Just(Step::Clear),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_bytes_that_only_the_table_holds_agree_with_a_sum_over_all_values(
+            steps in vec(step(), 0..60),
+        ) {
+            let mut keys = KeyTable::new(4);
+            let (mut number, mut dropped) = (0_u64, 0);
+            for step in steps {
+                match step {
+                    Step::Set(key, bytes) => {
+                        number += 1;
+                        if keys.has_room(&key.to_string()) {
+                            keys.set(&key.to_string(), number, vec![b'x'; bytes].into());
+                        }
+                    }
+                    Step::Remove(key) => drop(keys.remove(&key.to_string())),
+                    Step::Drop(back) => {
+                        dropped = dropped.max(number.saturating_sub(back));
+                        keys.drop_through(dropped);
+                    }
+                    Step::RollBack(back) => {
+                        let kept = number.saturating_sub(back);
+                        keys.roll_back(kept);
+                        dropped = dropped.min(kept);
+                    }
+                    Step::Replace(entries) => {
+                        let texts: Vec<String> =
+                            entries.iter().map(|(key, _)| key.to_string()).collect();
+                        let entries = texts.iter().zip(&entries).zip(1..);
+                        let entries = entries.map(|((key, (_, bytes)), number)| {
+                            (&**key, number, vec![b'y'; *bytes].into())
+                        });
+                        keys.replace(entries.collect(), number);
+                    }
+                    Step::Clear => {
+                        dropped = number;
+                        keys.clear(dropped);
+                    }
+                }
+                let unlogged = keys.after(0).filter(|(number, _)| *number <= dropped);
+                let expect: u64 = unlogged.map(|(_, bytes)| bytes.len() as u64).sum();
+                prop_assert_eq!(keys.unlogged_bytes(), expect);
             }
         }
     }

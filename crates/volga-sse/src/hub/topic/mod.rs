@@ -484,13 +484,12 @@ impl Topic {
         self.readers.for_each(|subscriber| delivered += subscriber.delivered());
         let data = read(&self.data);
         let TopicData { log, keys } = &*data;
-        let unlogged = |keys: &KeyTable| keys.bytes_through(log.dropped());
         TopicStats {
             subscribers,
             published: log.appended(),
             delivered,
             messages: log.len(),
-            bytes: log.bytes() + keys.as_deref().map_or(0, unlogged),
+            bytes: log.bytes() + keys.as_deref().map_or(0, KeyTable::unlogged_bytes),
             keys: keys.as_deref().map_or(0, KeyTable::len),
             max_lag: slowest.map_or(0, |cursor| log.behind(cursor).0),
         }

@@ -159,8 +159,8 @@ impl WaitList {
         lock(&self.readers).is_empty()
     }
 
-    /// Visits every reader. The list is locked for a few of them at a time, because a publisher waits
-    /// for it. A reader that comes or goes meanwhile may be missing.
+    /// Visits every reader. The list is locked for a few of them at a time, because a publisher
+    /// waits for it. A reader that comes or goes meanwhile may be missing.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&Arc<Subscriber>)) {
         let mut next = 0;
         loop {
