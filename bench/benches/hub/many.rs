@@ -110,8 +110,8 @@ fn beside_stalled(topics: &[&str]) -> Duration {
 
 /// Opens and drops a reader while another thread publishes. Returns how long each took, and how
 /// long the longest publish took meanwhile. Each is the median of some tries. The longest publish
-/// also has its least and its greatest time in a try: each try takes the same steps, but the machine
-/// may take the core away from either thread in any of them.
+/// also has its least and its greatest time in a try: each try takes the same steps, but the
+/// machine may take the core away from either thread in any of them.
 fn open_and_drop(hub: &Hub, filters: &[String]) -> ([Duration; 3], [Duration; 2]) {
     let tries: Vec<_> = (0..TRIES)
         .map(|_| {

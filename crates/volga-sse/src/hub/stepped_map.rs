@@ -1,11 +1,12 @@
 //! A hash map that grows in small steps. Pure.
 //!
-//! Now and then, an insertion into a usual hash map moves all of its entries to a larger table. With
-//! 100,000 topics that takes 40 ms, and under the hub's lock every publisher would wait for it.
+//! Now and then, an insertion into a usual hash map moves all of its entries to a larger table.
+//! With 100,000 topics that takes 40 ms, and under the hub's lock every publisher would wait for
+//! it.
 //!
-//! This map has its entries in parts. When it has grown by [`ENTRIES_PER_PART`], an insertion splits
-//! one part in two, the parts in turn (*linear hashing*, W. Litwin, 1980). So an insertion moves the
-//! entries of one part at most, however many the map has.
+//! This map has its entries in parts. When it has grown by [`ENTRIES_PER_PART`], an insertion
+//! splits one part in two, the parts in turn (*linear hashing*, W. Litwin, 1980). So an insertion
+//! moves the entries of one part at most, however many the map has.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -176,8 +177,8 @@ impl<K: Eq + Hash, V> SteppedMap<K, V> {
 
 /// The part of an entry with this hash, in a map of so many parts.
 fn part_of(hash: u64, parts: usize) -> usize {
-    // With five parts, for example, 0 to 4 are chosen by three bits. The entries of 5 to 7 are still
-    // in 1 to 3, which two bits choose.
+    // With five parts, for example, 0 to 4 are chosen by three bits. The entries of 5 to 7 are
+    // still in 1 to 3, which two bits choose.
     let mask = parts.next_power_of_two() - 1;
     let part = (hash >> FIRST_PART_BIT) as usize & mask;
     if part < parts { part } else { part & (mask >> 1) }

@@ -18,8 +18,8 @@ use crate::stream::spread::{DEFAULT_FAREWELL_SPREAD, farewell_retry, part_of, ra
 /// farewell gave to the client.
 pub const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 
-/// The message that a stream opens with by default. It is a constant, because most streams open with
-/// it.
+/// The message that a stream opens with by default. It is a constant, because most streams open
+/// with it.
 const DEFAULT_OPENING: &[u8] = b"retry: 3000\n";
 
 /// How many bytes a stream still sends after it was closed: 1 MiB, which is as much as a hub's
