@@ -68,8 +68,8 @@ use crate::limits::{
     CONNECTION_WINDOW, DEFERRED_TURNS, FRAME_BYTES, FRAMES_AT_ONCE, HEADS_AT_ONCE,
     LINGER_BYTES_AFTER_GOAWAY, LINGER_TIME, MAX_ACCEPTED_REQUESTS, MAX_DEFERRED_REQUESTS,
     MAX_ERROR_RESETS, MAX_HEAD_BYTES, MAX_PENDING_RESETS, MAX_REQUEST_TASKS, MAX_STREAMS,
-    RESET_WITHOUT_HANDLER, ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW, SUSPECT_TURN_FRAMES,
-    TURN_FRAMES, TURN_REQUESTS,
+    RESET_WITHOUT_HANDLER, ROUNDS_ALONE, ROUNDS_PER_TURN, SEND_BUFFER, STREAM_WINDOW,
+    SUSPECT_TURN_FRAMES, TURN_FRAMES, TURN_REQUESTS,
 };
 
 /// Serves a connection to its end.
@@ -480,7 +480,9 @@ where
     /// frames of the streams that have more.
     fn serve_streams(&mut self, cx: &mut Context<'_>) {
         self.streams.enqueue_ready();
-        for _ in 0..ROUNDS_PER_TURN {
+        let is_alone = self.streams.queue_len() == 1;
+        let rounds = if is_alone { ROUNDS_ALONE } else { ROUNDS_PER_TURN };
+        for _ in 0..rounds {
             let mut waiting = self.streams.queue_len();
             while waiting > 0 {
                 let served = self.streams.serve(waiting, &mut self.write_buffer.lock());
