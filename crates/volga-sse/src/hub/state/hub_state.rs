@@ -267,7 +267,7 @@ impl HubState {
             // The topic stays, because subscriptions name it.
             self.free_recent(&topic.clear());
         }
-        let patterns = if is_told { self.remember(&locked, &topic, None) } else { None };
+        let patterns = if is_told { self.remember(&locked, &topic, None, &[]) } else { None };
         if is_told {
             self.advance_horizon(&locked, &[(&topic, locked.last_number)]);
         }
@@ -450,8 +450,9 @@ impl HubState {
                 dropped.push(number);
             }
         });
-        let patterns = self.remember(locked, topic, held);
-        self.free_recent(&dropped);
+        let (some, others) = dropped.split_at(dropped.len().min(FREED_AT_ONCE));
+        let patterns = self.remember(locked, topic, held, some);
+        self.free_recent(others);
         dropped.clear();
         locked.dropped = dropped;
         locked.note_message(topic, key, &self.settings, now);
@@ -459,17 +460,21 @@ impl HubState {
     }
 
     /// Remembers the last number that was assigned, and its message if there is one, with the time
-    /// at which it was published. Returns the patterns that match its topic.
+    /// at which it was published. Frees the messages with the numbers in `dropped`, which may
+    /// include the last one. Returns the patterns that match the topic.
     pub(crate) fn remember(
         &self,
         locked: &LockedState,
         topic: &Arc<Topic>,
         held: Option<(Bytes, Moment)>,
+        dropped: &[u64],
     ) -> Option<Arc<PatternSet>> {
         let patterns = self.patterns.of(topic);
         if locked.remembers_messages {
             let message = NewMessage { topic, patterns: patterns.as_deref(), held };
-            write(&self.recent).note(locked.last_number, message, locked.registry.removed);
+            let mut recent = write(&self.recent);
+            recent.note(locked.last_number, message, locked.registry.removed);
+            recent.free(dropped);
         }
         patterns
     }
