@@ -267,7 +267,7 @@ impl HubState {
             // The topic stays, because subscriptions name it.
             self.free_recent(&topic.clear());
         }
-        let patterns = if is_told { self.remember(&locked, &topic, None, &[]) } else { None };
+        let patterns = if is_told { self.remember(&locked, &topic, None) } else { None };
         if is_told {
             self.advance_horizon(&locked, &[(&topic, locked.last_number)]);
         }
@@ -444,15 +444,16 @@ impl HubState {
         let bytes = message.at(self.position(locked.last_number)).into_bytes();
         let held = locked.remembers_messages.then(|| (bytes.clone(), now));
         let (is_remembered, mut dropped) = (held.is_some(), std::mem::take(&mut locked.dropped));
+        // The message is noted before the log has it. If a reader lets the log drop it at once,
+        // because it is old, the reader finds it in the list and frees it there.
+        let patterns = self.remember(locked, topic, held);
         let age_bounds = (now, &self.settings.bounds);
         topic.append(locked.last_number, bytes, key, age_bounds, |number| {
             if is_remembered {
                 dropped.push(number);
             }
         });
-        let (some, others) = dropped.split_at(dropped.len().min(FREED_AT_ONCE));
-        let patterns = self.remember(locked, topic, held, some);
-        self.free_recent(others);
+        self.free_recent(&dropped);
         dropped.clear();
         locked.dropped = dropped;
         locked.note_message(topic, key, &self.settings, now);
@@ -460,21 +461,17 @@ impl HubState {
     }
 
     /// Remembers the last number that was assigned, and its message if there is one, with the time
-    /// at which it was published. Frees the messages with the numbers in `dropped`, which may
-    /// include the last one. Returns the patterns that match the topic.
+    /// at which it was published. Returns the patterns that match its topic.
     pub(crate) fn remember(
         &self,
         locked: &LockedState,
         topic: &Arc<Topic>,
         held: Option<(Bytes, Moment)>,
-        dropped: &[u64],
     ) -> Option<Arc<PatternSet>> {
         let patterns = self.patterns.of(topic);
         if locked.remembers_messages {
             let message = NewMessage { topic, patterns: patterns.as_deref(), held };
-            let mut recent = write(&self.recent);
-            recent.note(locked.last_number, message, locked.registry.removed);
-            recent.free(dropped);
+            write(&self.recent).note(locked.last_number, message, locked.registry.removed);
         }
         patterns
     }

@@ -199,7 +199,7 @@ impl HubState {
         changes: &mut Changes,
     ) {
         if &*early.topic == CONTROL_TOPIC {
-            self.remember(locked, &Arc::new(Topic::removed("")), None, &[]);
+            self.remember(locked, &Arc::new(Topic::removed("")), None);
             if let Some(control) = early.control {
                 self.apply_control(shared, locked, *control, (early.at, now), changes);
             }
@@ -207,7 +207,7 @@ impl HubState {
         }
         if early.message.is_none() && check_name(&early.topic, usize::MAX).is_err() {
             // No topic can have this name, so nobody misses the message.
-            self.remember(locked, &Arc::new(Topic::removed("")), None, &[]);
+            self.remember(locked, &Arc::new(Topic::removed("")), None);
             return;
         }
         let EarlyMessage { number, at, topic: name, key, message, .. } = early;
@@ -281,7 +281,7 @@ impl HubState {
             Arc::new(Topic::removed(name))
         });
         topic.note_lost(number, key);
-        changes.patterns.extend(self.remember(locked, &topic, None, &[]));
+        changes.patterns.extend(self.remember(locked, &topic, None));
         topic
     }
 
