@@ -25,6 +25,10 @@ const BURSTS: [(usize, usize); 6] = [
 ];
 
 pub(crate) fn run() {
+    println!(
+        "publishing to one of 10,000 topics for a reader of `>`, after a million messages: {:.1?}",
+        publish_with_long_list()
+    );
     println!("a reader of many topics is behind by a burst; the time for a message");
     for (messages, topics) in BURSTS {
         for is_keyed in [false, true] {
@@ -48,6 +52,32 @@ pub(crate) fn run() {
             }
         }
     }
+}
+
+/// Publishes so many messages that the hub's list of the last messages is as long as it gets, and
+/// returns the median time to publish one more. A reader of `>` keeps up.
+fn publish_with_long_list() -> Duration {
+    const TOPICS: usize = 10_000;
+    const LISTED: usize = 1_100_000;
+    const TIMES: usize = 1_000;
+    let hub = Hub::builder().max_topics(TOPICS).build();
+    let names: Vec<_> = (0..TOPICS).map(name).collect();
+    let mut reader = hub.subscribe(">").open().expect("open").deliveries();
+    let waker = Waker::from(Arc::new(Task));
+    let mut names = names.iter().cycle();
+    let mut publish = || {
+        let start = cpu();
+        for name in names.by_ref().take(TIMES) {
+            hub.publish(name, message()).expect("published");
+        }
+        let time = cpu() - start;
+        drain(&mut reader, &waker);
+        time / TIMES as u32
+    };
+    (0..LISTED / TIMES).for_each(|_| _ = publish());
+    let mut times: Vec<_> = (0..201).map(|_| publish()).collect();
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 fn named() -> Vec<String> {

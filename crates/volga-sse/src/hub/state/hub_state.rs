@@ -467,13 +467,15 @@ impl HubState {
         let bytes = message.at(self.position(locked.last_number)).into_bytes();
         let held = locked.remembers_messages.then(|| (bytes.clone(), now));
         let (is_remembered, mut dropped) = (held.is_some(), std::mem::take(&mut locked.dropped));
+        // The message is noted before the log has it. If a reader lets the log drop it at once,
+        // because it is old, the reader finds it in the list and frees it there.
+        let patterns = self.remember(locked, topic, held);
         let age_bounds = (now, &self.settings.bounds);
         topic.append(locked.last_number, bytes, key, age_bounds, |number| {
             if is_remembered {
                 dropped.push(number);
             }
         });
-        let patterns = self.remember(locked, topic, held);
         self.free_recent(&dropped);
         dropped.clear();
         locked.dropped = dropped;
