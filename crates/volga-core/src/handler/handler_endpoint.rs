@@ -71,16 +71,17 @@ where
                 handler.call(args).into_future().await.into_response()
             });
             // A response moves as little as possible, because it is large.
-            let mut response = match response.await.flatten() {
-                Ok(response) => match responder.check(&response, ResponseOrigin::Handler) {
-                    Ok(()) => response,
-                    Err(error) => {
-                        drop(response);
-                        Arc::clone(&responder).respond_boxed(error).await
+            let error = match response.await.flatten() {
+                Ok(mut response) => match responder.check(&response, ResponseOrigin::Handler) {
+                    Ok(()) => {
+                        finish.finish(&mut response, responder.body_error_reporter());
+                        return response;
                     }
+                    Err(error) => error,
                 },
-                Err(error) => Arc::clone(&responder).respond_boxed(error).await,
+                Err(error) => error,
             };
+            let mut response = Arc::clone(&responder).respond_boxed(error).await;
             finish.finish(&mut response, responder.body_error_reporter());
             response
         })

@@ -58,7 +58,12 @@ impl Responder {
         format: ErrorFormat,
         reporter: Option<Reporter>,
     ) -> Self {
-        let accept = match headers.contains_key(header::ACCEPT) {
+        // Few fields are looked at more quickly than one is looked up.
+        let has_accept = match headers.keys_len() {
+            ..=8 => headers.keys().any(|name| *name == header::ACCEPT),
+            _ => headers.contains_key(header::ACCEPT),
+        };
+        let accept = match has_accept {
             true => Accept::of(headers),
             false => Accept { first: None, others: Vec::new() },
         };

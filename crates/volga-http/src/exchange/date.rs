@@ -1,6 +1,7 @@
 //! The `date` field of responses.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
@@ -19,19 +20,29 @@ pub(crate) fn date() -> HeaderValue {
     with_date(HeaderValue::clone)
 }
 
+/// A second, and its text.
+type WrittenSecond = (Range<SystemTime>, HeaderValue);
+
 /// Gives `show` the current time. The text is formatted once per second on each thread.
 fn with_date<T>(show: impl FnOnce(&HeaderValue) -> T) -> T {
     thread_local! {
-        static WRITTEN: RefCell<Option<(u64, HeaderValue)>> = const { RefCell::new(None) };
+        static WRITTEN: RefCell<Option<WrittenSecond>> = const { RefCell::new(None) };
     }
-    let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = SystemTime::now();
     WRITTEN.with_borrow_mut(|written| {
-        let (then, value) = written.get_or_insert_with(|| (second, write(second)));
-        if *then != second {
-            (*then, *value) = (second, write(second));
+        let (second, value) = written.get_or_insert_with(|| write_second(now));
+        if !second.contains(&now) {
+            (*second, *value) = write_second(now);
         }
         show(value)
     })
+}
+
+#[cold]
+fn write_second(now: SystemTime) -> WrittenSecond {
+    let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let start = UNIX_EPOCH + Duration::from_secs(second);
+    (start..start + Duration::from_secs(1), write(second))
 }
 
 fn write(second: u64) -> HeaderValue {
@@ -46,6 +57,16 @@ mod tests {
     #[test]
     fn a_date_has_the_format_of_http() {
         assert_eq!(write(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+
+    #[test]
+    fn a_text_holds_for_its_second_and_for_no_other() {
+        let start = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for nanos in [0, 1, 999_999_999] {
+            let (second, text) = write_second(start + Duration::from_nanos(nanos));
+            assert_eq!(text, write(784_111_777));
+            assert_eq!(second, start..start + Duration::from_secs(1));
+        }
     }
 
     #[test]

@@ -232,9 +232,11 @@ impl<I: Transport> Http1Connection<I> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<F::Output>> {
         loop {
-            if let Poll::Ready(response) = response.as_mut().poll(cx) {
+            // The same variable is returned, because a response is large.
+            let polled = response.as_mut().poll(cx).map(Some);
+            if polled.is_ready() {
                 self.discard_body(cx);
-                return Poll::Ready(Some(response));
+                return polled;
             }
             if ready!(self.poll_client(cx)).is_err() {
                 return Poll::Ready(None);

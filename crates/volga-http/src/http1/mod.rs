@@ -44,6 +44,7 @@ mod tests;
 mod trailers;
 
 use std::future::poll_fn;
+use std::mem::take;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -65,10 +66,8 @@ use self::response_stream::ResponseStream;
 use crate::connection::settings::ConnectionSettings;
 use crate::drain::client_timeouts::ClientTimeouts;
 use crate::drain::handle::Drain;
-use crate::exchange::body_pace::PaceLimits;
 use crate::exchange::cut_at_end::CutAtEnd;
 use crate::exchange::long_lived_response::LongLivedResponse;
-use crate::exchange::request_body::RequestBody;
 use crate::exchange::service::{ConnectionService, HttpService, ServicePanic, catch_panic};
 use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelStream};
 use crate::io::linger::linger;
@@ -111,7 +110,7 @@ impl Http1 {
         let failure = loop {
             // The inner blocks end before the next `await`, so a request and its response can share
             // space in the future's layout.
-            let head = {
+            let RequestHead { parts, rules, body, expects_continue } = {
                 let mut head = None;
                 let read = poll_fn(|cx| {
                     connection.poll_head(&mut head, cx, |cx| {
@@ -123,56 +122,58 @@ impl Http1 {
                         }
                     })
                 });
-                match (read.await, head) {
-                    (Ok(()), Some(head)) => head,
-                    (Err(HeadError::Refused(status)), _) => break status,
-                    (Ok(()), None) | (Err(HeadError::Closed), _) => {
-                        connection.into_io().close();
-                        return NextStage::Closed;
-                    }
+                match read.await {
+                    Ok(()) => {}
+                    Err(HeadError::Refused(status)) => break status,
+                    Err(HeadError::Closed) => head = None,
                 }
+                let Some(head) = head else {
+                    connection.into_io().close();
+                    return NextStage::Closed;
+                };
+                head
             };
-            let rules = head.rules;
-            let response = {
+            let (body_writer, batch) = {
                 let response = {
-                    let request = open(&mut connection, head, self.settings.body_limits);
+                    let limits = self.settings.body_limits;
+                    let body = connection.open_body(body, expects_continue, limits);
                     let mut ready = poll_fn(|cx| service.poll_ready(cx));
                     let ready = poll_fn(|cx| connection.poll_response(Pin::new(&mut ready), cx));
                     let called = match ready.await {
-                        Some(ready) => ready.and_then(|()| service.call(request)),
+                        // The request is built here, because before the wait it would move once
+                        // more.
+                        Some(ready) => {
+                            ready.and_then(|()| service.call(Request::from_parts(parts, body)))
+                        }
                         None => return connection.leave(None),
                     };
                     let Ok(response) = called else { break StatusCode::INTERNAL_SERVER_ERROR };
                     response
                 };
                 let mut response = pin!(response);
-                poll_fn(|cx| connection.poll_response(response.as_mut(), cx)).await
-            };
-            let response = match response {
-                Some(Ok(response)) => response,
-                Some(Err(ServicePanic)) => break StatusCode::INTERNAL_SERVER_ERROR,
-                None => return connection.leave(None),
-            };
-            let response = if rules.offers_tunnel {
-                match accepted_tunnel(response) {
-                    (response, Some(run)) => return self.tunnel(connection, response, run),
-                    (response, None) => response,
-                }
-            } else {
-                response
-            };
-            let may_continue = connection.may_complete() && !self.drain.is_started();
-            let rules = if may_continue { rules } else { rules.closing() };
-            let keep_alive = {
-                // A variable for the result would need space of its own in the future.
-                let Ok((body_writer, batch, is_stream)) =
-                    catch_panic(|| begin(&mut connection, response, rules))
-                else {
-                    break StatusCode::INTERNAL_SERVER_ERROR;
+                let response = poll_fn(|cx| connection.poll_response(response.as_mut(), cx));
+                // It begins here, because in a variable the response would move once more.
+                let begun = match response.await {
+                    Some(Ok(response)) => {
+                        let may_continue = connection.may_complete() && !self.drain.is_started();
+                        let rules = if may_continue { rules } else { rules.closing() };
+                        begin(&mut connection, response, rules)
+                    }
+                    Some(Err(panic)) => Err(panic),
+                    None => return connection.leave(None),
                 };
-                if is_stream {
-                    return self.stream(connection, body_writer, batch);
+                match begun {
+                    Ok(BegunResponse::Body(body_writer, batch)) => (body_writer, batch),
+                    Ok(BegunResponse::Stream(body_writer, batch)) => {
+                        return self.stream(connection, body_writer, batch);
+                    }
+                    Ok(BegunResponse::Tunnel(response, run)) => {
+                        return self.tunnel(connection, response, run);
+                    }
+                    Err(ServicePanic) => break StatusCode::INTERNAL_SERVER_ERROR,
                 }
+            };
+            let keep_alive = {
                 let mut first = Some(batch);
                 let mut body_writer = pin!(body_writer);
                 let sent =
@@ -272,53 +273,61 @@ impl Http1 {
     }
 }
 
+/// A response whose head was written, or that accepts a tunnel.
+enum BegunResponse<B> {
+    /// The head is in the batch, and the body follows.
+    Body(BodyWriter<B>, Batch),
+    /// The same, for a long-lived response, which becomes a stage of its own.
+    Stream(BodyWriter<B>, Batch),
+    Tunnel(Response<B>, TunnelFn),
+}
+
 /// Takes the function to run on the rest of the connection, if the response accepts the tunnel that
 /// the client has offered.
-///
-/// The response is passed by value: a borrowed one would need space of its own in the future.
 #[cold]
-fn accepted_tunnel<B>(response: Response<B>) -> (Response<B>, Option<TunnelFn>) {
+fn accepted_tunnel<B>(response: &Response<B>) -> Option<TunnelFn> {
     let is_accepted = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    let run = is_accepted.then(|| response.extensions().get::<Tunnel>()?.take()).flatten();
-    (response, run)
+    is_accepted.then(|| response.extensions().get::<Tunnel>()?.take()).flatten()
 }
 
-/// Builds the request whose head was read.
-#[inline(always)]
-fn open<I: Transport>(
-    connection: &mut Http1Connection<I>,
-    head: RequestHead,
-    limits: PaceLimits,
-) -> Request<RequestBody> {
-    let body = connection.open_body(head.body, head.expects_continue, limits);
-    Request::from_parts(head.parts, body)
-}
-
-/// Writes the head of a response. Returns the writer of its body, the batch with the head, and
-/// whether the response becomes a stage of its own.
+/// Writes the head of a response, unless the response accepts a tunnel.
 ///
-/// It is inlined, like `open` and the two functions that read a head: each of them is called at one
-/// place, and moves a request, a response or a head.
+/// A panic of the application's code, which is asked for the length of the body, is an error. That
+/// code alone is called inside of `catch_panic`, and by reference, because whatever moves into it
+/// and out of it is copied.
+///
+/// It is inlined, like the two functions that read a head: each of them is called at one place, and
+/// moves a response or a head.
 #[inline(always)]
 fn begin<I, B>(
     connection: &mut Http1Connection<I>,
     response: Response<B>,
     rules: FramingRules,
-) -> (BodyWriter<B>, Batch, bool)
+) -> Result<BegunResponse<B>, ServicePanic>
 where
     I: Transport,
     B: Body<Data = Bytes>,
 {
-    let (parts, body) = response.into_parts();
-    let length = body_length(&body);
+    if rules.offers_tunnel
+        && let Some(run) = accepted_tunnel(&response)
+    {
+        return Ok(BegunResponse::Tunnel(response, run));
+    }
+    let (mut parts, body) = response.into_parts();
+    let length = catch_panic(|| body_length(&body))?;
     let is_long = parts.extensions.get::<LongLivedResponse>().is_some();
     let is_cut_at_end = CutAtEnd::is_in(&parts.extensions);
     connection.begin_response(&parts.extensions);
     let mut batch = Batch::new();
     batch.push(connection.unsent_continue());
     let promise = response_head::write(parts.status, &parts.headers, length, rules, batch.small());
+    catch_panic(|| drop(take(&mut parts.extensions)))?;
     pool::put_headers(parts.headers);
     // A response with an empty body is sent with its head, so it is never a stage.
     let is_stream = is_long && connection.is_body_read() && !promise.framing.is_full();
-    (BodyWriter::new(body, promise).cut_at_end(is_cut_at_end), batch, is_stream)
+    let body_writer = BodyWriter::new(body, promise).cut_at_end(is_cut_at_end);
+    Ok(match is_stream {
+        true => BegunResponse::Stream(body_writer, batch),
+        false => BegunResponse::Body(body_writer, batch),
+    })
 }

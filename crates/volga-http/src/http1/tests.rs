@@ -13,6 +13,7 @@ use super::testing::{
     read_all, serve_all,
 };
 use super::*;
+use crate::exchange::request_body::RequestBody;
 use crate::limits::REQUESTS_PER_TURN;
 
 const STREAM: &str = "GET /stream HTTP/1.1\r\nhost: a\r\n\r\n";

@@ -61,7 +61,8 @@ impl Target {
     }
 
     /// Sends a request into the pipeline. `policy` applies if the target has none.
-    #[inline]
+    // Inlined, because the head is large, and is copied into each function that takes it.
+    #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "they are the parts of one request")]
     pub(in crate::routing) fn send(
         &self,
