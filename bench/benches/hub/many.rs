@@ -31,7 +31,7 @@ pub(crate) fn run() {
         for (name, filters) in [("`>`", vec![">".to_owned()]), ("100 patterns", hundred())] {
             let ([open, drop, longest], [least, most]) = open_and_drop(&hub, &filters);
             println!(
-                "  a reader of {name:13} opens in {open:>9.1?}, goes in {drop:>9.1?}; the longest publish meanwhile: {longest:.1?} ({least:.1?} to {most:.1?})"
+                "  a reader of {name:13} opens in {open:>9.1?}, goes in {drop:>9.1?}; the longest publish meanwhile: {least:.1?} (median {longest:.1?}, at most {most:.1?})"
             );
             println!("  {:41} {:>9} bytes a reader", "", bytes(&hub, &filters));
         }
@@ -109,9 +109,9 @@ fn beside_stalled(topics: &[&str]) -> Duration {
 }
 
 /// Opens and drops a reader while another thread publishes. Returns how long each took, and how
-/// long the longest publish took meanwhile. Each is the median of some tries. The longest publish
-/// also has its least and its greatest time in a try: each try takes the same steps, but the
-/// machine may take the core away from either thread in any of them.
+/// long the longest publish took meanwhile, as medians of some tries. Also returns the least and
+/// the greatest of the longest publishes. The least one counts: each try takes the same steps, but
+/// in any of them the machine may take the core away from either thread.
 fn open_and_drop(hub: &Hub, filters: &[String]) -> ([Duration; 3], [Duration; 2]) {
     let tries: Vec<_> = (0..TRIES)
         .map(|_| {

@@ -18,15 +18,12 @@ use crate::hub::relay::epochs::Place;
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::settings::HubSettings;
 use crate::hub::state::delivered_counts::DeliveredCounts;
-use crate::hub::state::guard::StateGuard;
 use crate::hub::state::locked_state::LockedState;
 use crate::hub::state::recent_messages::{
     NewMessage, RecentMatches, RecentMessage, RecentMessages,
 };
 use crate::hub::stats::Counters;
-use crate::hub::sync::{
-    AtomicU64, Mutex, MutexGuard, Ordering, RwLock, lock, read, try_lock, write,
-};
+use crate::hub::sync::{AtomicU64, Mutex, Ordering, RwLock, read, write};
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
@@ -43,11 +40,6 @@ pub(crate) const TOPICS_AT_ONCE: usize = 16;
 
 /// How many messages are freed before the lock of the last messages is released and taken again.
 const FREED_AT_ONCE: usize = 1_024;
-
-/// How often a thread lets others have the lock before it takes its next step.
-const MAX_YIELDS: usize = 1_000;
-
-const MAX_TRIES: usize = 200;
 
 /// What all handles of a hub share.
 #[derive(Debug)]
@@ -67,9 +59,9 @@ pub(crate) struct HubState {
     /// A subscription of a shared hub whose cursor is before this number may have missed something,
     /// or may have received what did not last. Zero in other hubs.
     last_missing: AtomicU64,
-    locked: Mutex<LockedState>,
+    pub(super) locked: Mutex<LockedState>,
     /// How many threads wait for the lock. Those that take it often wait until nobody else does.
-    waiting: std::sync::atomic::AtomicUsize,
+    pub(super) waiting: std::sync::atomic::AtomicUsize,
     /// Written under the hub's lock, before the horizon advances.
     recent: RwLock<RecentMessages>,
     pub(crate) patterns: Arc<Patterns>,
@@ -108,57 +100,6 @@ impl HubState {
             owed_sweeps: AtomicU64::new(0),
             #[cfg(not(all(test, loom)))]
             last_quiet_sweep: AtomicU64::new(0),
-        }
-    }
-
-    pub(crate) fn lock(&self) -> StateGuard<'_> {
-        #[cfg(test)]
-        crate::hub::work_counts::note_lock();
-        let guard = try_lock(&self.locked).unwrap_or_else(|| self.wait_for_lock());
-        StateGuard::new(self, guard)
-    }
-
-    /// Waits for the lock. Every holder releases it after a few microseconds, so the thread first
-    /// tries again and again. A thread that sleeps may be woken much later than the lock is free.
-    #[cold]
-    fn wait_for_lock(&self) -> MutexGuard<'_, LockedState> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let guard = (0..MAX_TRIES)
-            .find_map(|_| {
-                std::thread::yield_now();
-                try_lock(&self.locked)
-            })
-            .unwrap_or_else(|| lock(&self.locked));
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        guard
-    }
-
-    /// Takes the lock for one step of many. A thread that takes the lock again at once could keep a
-    /// publisher waiting for all of its steps, so it first lets the others have the lock.
-    pub(crate) fn lock_for_step(&self) -> StateGuard<'_> {
-        for _ in 0..MAX_YIELDS {
-            if self.waiting.load(Ordering::Relaxed) == 0 {
-                break;
-            }
-            std::thread::yield_now();
-        }
-        self.lock()
-    }
-
-    /// Tells the watches of all topics of the changes that they do not know yet, a few at a time.
-    #[cold]
-    pub(crate) fn finish_telling(&self) {
-        while self.lock_for_step().tell_step() {}
-    }
-
-    /// Takes the lock at a moment at which all watches know of all changes of presence.
-    pub(crate) fn lock_when_told(&self) -> StateGuard<'_> {
-        loop {
-            let mut locked = self.lock_for_step();
-            if !locked.presence.has_untold() {
-                return locked;
-            }
-            locked.tell_step();
         }
     }
 

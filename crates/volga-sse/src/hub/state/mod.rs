@@ -6,7 +6,7 @@
 //! | `locked_state` | what the hub's one lock guards |
 //! | `identities` | the subscriptions of each identity |
 //! | `ageing` | what is old goes by time |
-//! | `guard` | the guard of that lock |
+//! | `locking`, `guard` | how threads take and release that lock |
 //! | `recent_messages` | the last messages, in order |
 //! | `delivered_counts` | what subscriptions of several topics got of each topic |
 //! | `walk` | the topics that patterns match, a few at a time |
@@ -20,6 +20,7 @@ pub(crate) mod guard;
 pub(crate) mod hub_state;
 pub(crate) mod identities;
 pub(crate) mod locked_state;
+mod locking;
 pub(crate) mod recent_messages;
 pub(crate) mod relay;
 pub(crate) mod reorder_buffer;
