@@ -28,7 +28,7 @@ enum Cause {
     Room,
 }
 
-/// What happens while the reader sleeps.
+/// The events between two reads of a reader.
 #[derive(Clone, Copy, Debug)]
 enum Sleep {
     Short,
@@ -105,33 +105,40 @@ fn next_number(reader: &mut Subscription) -> u64 {
 const SLEEPS: [Sleep; 4] =
     [Sleep::Short, Sleep::ManyMessages, Sleep::ManyTopics, Sleep::SameTopics];
 
+/// Each policy, reader, cause of a removal, and sleep.
+fn cases() -> impl Iterator<Item = (Policy, &'static [&'static str], Cause, Sleep)> {
+    let policies = [Policy::Gap, Policy::close()];
+    let causes = [Cause::Call, Cause::Age, Cause::Room];
+    policies.into_iter().flat_map(move |policy| {
+        READERS.into_iter().flat_map(move |filters| {
+            causes.into_iter().flat_map(move |cause| {
+                SLEEPS.into_iter().map(move |sleep| (policy, filters, cause, sleep))
+            })
+        })
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_has_read_everything_is_not_too_slow_and_has_no_gap() {
-    for policy in [Policy::Gap, Policy::close()] {
-        for filters in READERS {
-            for cause in [Cause::Call, Cause::Age, Cause::Room] {
-                for sleep in SLEEPS {
-                    let case = format!("{policy:?} {filters:?} {cause:?} {sleep:?}");
-                    let hub = hub(policy, false);
-                    let mut reader = hub.subscribe(filters).without_first_id().open().unwrap();
-                    let first = publish(&hub, "b.1");
-                    assert_eq!(next_number(&mut reader), first);
-                    assert_eq!(next(&mut reader), None);
-                    remove(&hub, cause).await;
-                    sleep_through(&hub, sleep);
-                    assert_eq!(reader.end(), None, "{case}");
-                    assert_eq!(next(&mut reader), None, "{case}");
-                    for topic in ["b.1", "b.1", "c.x", "b.1"] {
-                        sleep_through(&hub, sleep);
-                        let number = publish(&hub, topic);
-                        if topic == "b.1" {
-                            assert_eq!(next_number(&mut reader), number, "{case}");
-                        }
-                    }
-                    assert_eq!((next(&mut reader), reader.end()), (None, None), "{case}");
-                }
+    for (policy, filters, cause, sleep) in cases() {
+        let case = format!("{policy:?} {filters:?} {cause:?} {sleep:?}");
+        let hub = hub(policy, false);
+        let mut reader = hub.subscribe(filters).without_first_id().open().unwrap();
+        let first = publish(&hub, "b.1");
+        assert_eq!(next_number(&mut reader), first);
+        assert_eq!(next(&mut reader), None);
+        remove(&hub, cause).await;
+        sleep_through(&hub, sleep);
+        assert_eq!(reader.end(), None, "{case}");
+        assert_eq!(next(&mut reader), None, "{case}");
+        for topic in ["b.1", "b.1", "c.x", "b.1"] {
+            sleep_through(&hub, sleep);
+            let number = publish(&hub, topic);
+            if topic == "b.1" {
+                assert_eq!(next_number(&mut reader), number, "{case}");
             }
         }
+        assert_eq!((next(&mut reader), reader.end()), (None, None), "{case}");
     }
 }
 
@@ -172,33 +179,27 @@ async fn a_reader_of_values_is_told_of_their_removal_and_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_has_not_read_a_removed_message_is_told_or_ends() {
-    for policy in [Policy::Gap, Policy::close()] {
-        for filters in READERS {
-            for cause in [Cause::Call, Cause::Age, Cause::Room] {
-                for sleep in SLEEPS {
-                    let case = format!("{policy:?} {filters:?} {cause:?} {sleep:?}");
-                    let hub = hub(policy, false);
-                    let mut reader = hub.subscribe(filters).without_first_id().open().unwrap();
-                    assert_eq!(next(&mut reader), None);
-                    let first = publish(&hub, "b.1");
-                    remove(&hub, cause).await;
-                    if hub.topic_stats("b.1").is_some_and(|stats| stats.messages > 0) {
-                        // A reader by name keeps it.
-                        assert_eq!(next_number(&mut reader), first, "{case}");
-                        continue;
-                    }
-                    sleep_through(&hub, sleep);
-                    publish(&hub, "b.1");
-                    let is_closed = policy != Policy::Gap;
-                    let end = is_closed.then_some(SubscriptionEnd::TooSlow);
-                    assert_eq!(reader.end(), end, "{case}");
-                    if !is_closed {
-                        let Some(Delivery::Gap(gap)) = next(&mut reader) else { panic!("{case}") };
-                        assert!(gap.through().number() >= first, "{case}");
-                        assert!(!gap.has_snapshot(), "{case}");
-                    }
-                }
-            }
+    for (policy, filters, cause, sleep) in cases() {
+        let case = format!("{policy:?} {filters:?} {cause:?} {sleep:?}");
+        let hub = hub(policy, false);
+        let mut reader = hub.subscribe(filters).without_first_id().open().unwrap();
+        assert_eq!(next(&mut reader), None);
+        let first = publish(&hub, "b.1");
+        remove(&hub, cause).await;
+        if hub.topic_stats("b.1").is_some_and(|stats| stats.messages > 0) {
+            // A reader by name keeps it.
+            assert_eq!(next_number(&mut reader), first, "{case}");
+            continue;
+        }
+        sleep_through(&hub, sleep);
+        publish(&hub, "b.1");
+        let is_closed = policy != Policy::Gap;
+        let end = is_closed.then_some(SubscriptionEnd::TooSlow);
+        assert_eq!(reader.end(), end, "{case}");
+        if !is_closed {
+            let Some(Delivery::Gap(gap)) = next(&mut reader) else { panic!("{case}") };
+            assert!(gap.through().number() >= first, "{case}");
+            assert!(!gap.has_snapshot(), "{case}");
         }
     }
 }

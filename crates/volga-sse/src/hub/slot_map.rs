@@ -62,7 +62,8 @@ impl<T> SlotMap<T> {
     /// The value of a handle. `None` if the handle is free.
     pub(crate) fn get(&self, handle: u32) -> Option<&T> {
         let index = *self.indexes.get(handle as usize)?;
-        // What a free handle has here is not the index of a value with this handle.
+        // A free handle has no index here but the next free handle. The value at that index, if
+        // there is one, has another handle.
         let (value, own) = self.values.get(index as usize)?;
         (*own == handle).then_some(value)
     }

@@ -1,4 +1,4 @@
-//! What a hub holds goes by time also if all of its readers are WebSockets.
+//! Old messages are dropped, even if all readers of the hub are WebSockets.
 
 use std::time::Duration;
 

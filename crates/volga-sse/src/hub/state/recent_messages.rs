@@ -85,7 +85,7 @@ pub(crate) struct RecentMatches {
     pub(crate) through: u64,
 }
 
-/// What the list is told of a new message.
+/// A new message for the list.
 pub(crate) struct NewMessage<'a> {
     pub(crate) topic: &'a Arc<Topic>,
     /// The patterns that match its topic.

@@ -90,7 +90,7 @@ struct TopicData {
     log: TopicLog,
 }
 
-/// What a topic held before everything was dropped.
+/// The messages and values that were taken out of a topic. They are freed without a lock.
 #[derive(Debug)]
 pub(crate) struct TopicContents {
     log: VecDeque<LogEntry>,
