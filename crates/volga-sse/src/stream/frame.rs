@@ -9,8 +9,9 @@ use crate::stream::item::sealed::Piece;
 /// The bytes at which a frame takes no further message: 16 KiB, the size of an HTTP/2 frame.
 ///
 /// A frame that subscribers of a topic share stays within it, unless one message alone is larger. A
-/// frame that is filled message by message exceeds it by at most its last message, because a stream
-/// does not say in advance how large its next message is.
+/// frame that is filled message by message takes another one only if one of the size of its last
+/// message fits. So it exceeds these bytes only if that message is larger than the one before it.
+/// Over HTTP/2 a few bytes more would need a second frame.
 pub const DEFAULT_MAX_FRAME_BYTES: usize = 16 * 1024;
 
 /// The number of messages at which a frame takes no further message, so that a stream which is
@@ -39,6 +40,8 @@ pub(crate) struct Frame {
     /// All messages, once there are several.
     many: Vec<u8>,
     messages: usize,
+    /// The bytes of the last message.
+    last: usize,
 }
 
 impl Frame {
@@ -51,18 +54,23 @@ impl Frame {
         self.messages
     }
 
+    /// Whether the frame takes no further message. A stream does not say in advance how large its
+    /// next message is, so it is taken to be as large as the last one.
     pub(crate) fn is_full(&self) -> bool {
-        self.len() >= DEFAULT_MAX_FRAME_BYTES || self.messages >= DEFAULT_MAX_FRAME_MESSAGES
+        self.len() + self.last > DEFAULT_MAX_FRAME_BYTES
+            || self.messages >= DEFAULT_MAX_FRAME_MESSAGES
     }
 
     /// Adds a message. A message that cannot be encoded leaves the frame as it was.
     pub(crate) fn push(&mut self, piece: Piece) -> Result<(), EncodeError> {
+        let before = self.len();
         match piece {
             Piece::Message(message) if self.is_empty() => self.one = message.encode()?.into_bytes(),
             Piece::Message(message) => message.encode_into(self.several())?,
             Piece::Encoded(bytes) => self.push_bytes(bytes),
         }
         self.messages += 1;
+        self.last = self.len() - before;
         Ok(())
     }
 
@@ -153,10 +161,27 @@ mod tests {
         }
         assert!(frame.is_full());
 
+        for length in [1, 60, 1_000, DEFAULT_MAX_FRAME_BYTES / 2, DEFAULT_MAX_FRAME_BYTES] {
+            let mut frame = Frame::default();
+            let text = "x".repeat(length);
+            frame.push(own(&text)).unwrap();
+            let bytes = frame.len();
+            while !frame.is_full() {
+                frame.push(own(&text)).unwrap();
+            }
+            let fitting = (DEFAULT_MAX_FRAME_BYTES / bytes).clamp(1, DEFAULT_MAX_FRAME_MESSAGES);
+            assert_eq!(frame.messages(), fitting, "messages of {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn a_frame_exceeds_its_bytes_only_by_a_message_that_is_larger_than_the_one_before() {
         let mut frame = Frame::default();
-        frame.push(own(&"x".repeat(DEFAULT_MAX_FRAME_BYTES - 100))).unwrap();
-        assert!(!frame.is_full());
-        frame.push(own(&"x".repeat(100))).unwrap();
+        frame.push(own(&"x".repeat(DEFAULT_MAX_FRAME_BYTES / 2))).unwrap();
+        assert!(frame.is_full(), "another one does not fit");
+        frame.push(own("")).unwrap();
+        assert!(!frame.is_full(), "another small one fits");
+        frame.push(own(&"x".repeat(DEFAULT_MAX_FRAME_BYTES))).unwrap();
         assert!(frame.is_full());
     }
 }
