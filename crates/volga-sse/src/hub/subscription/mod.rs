@@ -65,7 +65,8 @@ use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 /// You can pass it to [`Sse`](crate::stream::response::Sse) as it is. Clients of one topic that
 /// need the same messages then share one frame, which is joined once. A `Stream` would have to hand
 /// out the messages one by one, so a subscription is not a `Stream`;
-/// [`deliveries`](Self::deliveries) turns it into one.
+/// [`deliveries`](Self::deliveries) turns it into one. If you read the subscription in a stream of
+/// your own, tell the stream to [end with it](crate::stream::response::Sse::end_with).
 ///
 /// A subscription is a position in the logs of its topics. Apart from a few messages that are about
 /// to be delivered, it holds no messages. Dropping it ends it at once.

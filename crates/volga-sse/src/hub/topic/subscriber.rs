@@ -1,8 +1,9 @@
 //! The part of a subscription that publishers reach.
 
+use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
-use crate::hub::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering, lock};
+use crate::hub::sync::{AtomicU8, AtomicU64, Mutex, Ordering, lock};
 
 /// Why a subscription ended before it was dropped.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -65,6 +66,7 @@ pub(crate) struct Subscriber {
     delivered: AtomicU64,
     end: AtomicU8,
     /// Whether the subscription may be too slow: it had read everything once, and was not dropped.
+    // Not of loom: nothing is synchronised by it, and it would make the models slower.
     may_be_too_slow: AtomicBool,
     parked: Mutex<Parked>,
 }
