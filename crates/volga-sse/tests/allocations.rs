@@ -95,8 +95,9 @@ mod hub {
     use std::task::{Context, Poll, Waker};
 
     use allocation_counter::measure;
+    use http_body::Body;
     use volga_sse::{
-        Message, Position,
+        DEFAULT_HEARTBEAT, Heartbeat, Message, Position, Sse,
         hub::{
             Append, Delivery, Hub, Incoming, KeyChange, Policy, Receipt, Relay, RelayError,
             RelayFuture, RelayState, SendError, Subscribe, Subscription,
@@ -309,6 +310,44 @@ mod hub {
                 }
             }
         }
+    }
+
+    /// A stream that does not end with a subscription pays nothing for those that do.
+    #[test]
+    fn a_stream_that_ends_with_its_subscription_costs_little_and_others_nothing() {
+        const MOST: usize = 400;
+        /// What the body and its close handle share.
+        const SHARED: usize = 80;
+        let hub = Hub::builder().policy(Policy::close()).build();
+        publish(&hub);
+        let of = |watches: usize| {
+            let mut all = Vec::new();
+            all.reserve_exact(1_000);
+            let mut subscriptions = subscribed(&hub, 1_000, &["a.1"]);
+            let info = measure(|| {
+                for subscription in subscriptions.drain(..) {
+                    let watch = subscription.watch_end();
+                    let mut sse = Sse::new(subscription.deliveries());
+                    for _ in 0..watches {
+                        sse = sse.end_with(watch.clone());
+                    }
+                    let sse = sse.heartbeat(Heartbeat::every(DEFAULT_HEARTBEAT));
+                    all.push(Box::pin(sse.into_response().into_body()));
+                }
+                let mut cx = Context::from_waker(Waker::noop());
+                for body in &mut all {
+                    while body.as_mut().poll_frame(&mut cx).is_ready() {}
+                }
+            });
+            (info.bytes_current as usize / all.len(), size_of_val(&*all[0]))
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _entered = runtime.enter();
+        let [(none, body), (one, _), (two, _)] = [0, 1, 2].map(of);
+        println!("{none} bytes of a stream, {one} with a watch, {two} with two");
+        assert!(none <= body + SHARED, "{none} bytes, of which the body has {body}");
+        assert!(one > none && one <= none + MOST, "{one} bytes with a watch, {none} without");
+        assert!(two <= one + MOST / 4, "{two} bytes with two, {one} with one");
     }
 
     struct NoEngine;

@@ -294,9 +294,9 @@ pub mod http {
         #[cfg(feature = "disk-log")]
         pub use crate::exports::disk_log::{DiskLog, Durability};
         pub use crate::exports::hub::{
-            Deliveries, Delivery, Gap, Hub, HubBuilder, HubStats, KeyChange, Policy, PresenceEvent,
-            PresenceWatch, Receipt, RelayState, RelayWatch, ResumeFrom, SendMessage, Subscribe,
-            Subscription, SubscriptionEnd, TopicCreation, TopicStats, Topics,
+            Deliveries, Delivery, EndWatch, Gap, Hub, HubBuilder, HubStats, KeyChange, Policy,
+            PresenceEvent, PresenceWatch, Receipt, RelayState, RelayWatch, ResumeFrom, SendMessage,
+            Subscribe, Subscription, SubscriptionEnd, TopicCreation, TopicStats, Topics,
         };
         #[cfg(feature = "replies")]
         pub use crate::exports::replies::{

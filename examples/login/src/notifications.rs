@@ -46,6 +46,7 @@ async fn events(session: Session, Resume(last): Resume, hub: Dc<Hub>) -> HttpRes
     let time = session.time_for_stream().await?;
     // Presence is watched after subscribing, so that a user is online for itself at once.
     let mut people = hub.watch_presence(ONLINE)?;
+    let end = notifications.watch_end();
     let stream = sse_stream! {
         loop {
             let message = tokio::select! {
@@ -60,7 +61,8 @@ async fn events(session: Session, Resume(last): Resume, hub: Dc<Hub>) -> HttpRes
             yield message;
         }
     };
-    sse!(Sse::new(stream).max_age(time, Duration::ZERO))
+    // At the sign-out, the stream of a page that reads nothing ends as well.
+    sse!(Sse::new(stream).max_age(time, Duration::ZERO).end_with(end))
 }
 
 /// A change of presence. It has no ID, because each page that returns gets the list again.

@@ -106,6 +106,7 @@ pub use subscription::Subscription;
 pub use subscription::arguments::{ResumeFrom, Topics};
 pub use subscription::deliveries::Deliveries;
 pub use subscription::delivery::{Delivery, GAP_EVENT, Gap};
+pub use subscription::end_watch::EndWatch;
 pub use subscription::subscribe::Subscribe;
 pub use topic::key_table::KeyChange;
 pub use topic::name::TopicError;

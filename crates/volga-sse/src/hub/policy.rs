@@ -1,14 +1,16 @@
 //! What happens to a subscriber that is slower than its topics.
 //!
 //! To add a policy, add a variant here. The policy acts where a subscription reads its topics: in
-//! `read` (`subscription/reading.rs`), `next_delivery` and `max_lag` (`subscription/mod.rs`), and
-//! `has_ended` (`subscription/fill_frame.rs`). A
+//! `read` (`subscription/reading.rs`), `next_delivery` (`subscription/mod.rs`), `has_ended`
+//! (`subscription/fill_frame.rs`), `end` (`subscription/end_watch.rs`), and `max_lag` below. A
 //! `Scan` (`topic/scan.rs`) tells the logs what to read, and when the subscriber is too slow.
 //! `Subscribe::filters` in `subscription/subscribe.rs` refuses topics that do not fit the policy.
 //! `tests/it/hub_close_policy.rs` and `tests/it/hub_keyed.rs` test single policies, and
 //! `tests/it/hub_model` compares all of them with an oracle.
 
 use std::num::NonZeroU32;
+
+use crate::hub::settings::LogBounds;
 
 /// What happens to a subscriber that is slower than its topics.
 ///
@@ -28,7 +30,8 @@ pub enum Policy {
     /// is polled again, and is never told of a gap instead. If the log has moved past it meanwhile,
     /// the client is told of the gap when it resumes. The body of its event stream says that it
     /// [has ended](http_body::Body::is_end_stream) although it is not polled. So a server can end
-    /// a stream whose client reads nothing, as Volga's does.
+    /// a stream whose client reads nothing, as Volga's does. For a stream of your own that reads
+    /// the subscription, see [`Sse::end_with`](crate::stream::response::Sse::end_with).
     ///
     /// A subscriber that has not caught up since it subscribed is not closed. Otherwise a client
     /// that returns far behind would be closed again and again. If the log drops messages that it
@@ -56,5 +59,18 @@ impl Policy {
     #[must_use]
     pub const fn close() -> Self {
         Self::Close { max_lag: None }
+    }
+
+    /// The messages and bytes of one topic at which a subscription lags too far. `None` if it may
+    /// lag without a limit.
+    pub(crate) fn max_lag(self, bounds: &LogBounds) -> Option<(usize, u64)> {
+        let Self::Close { max_lag } = self else {
+            return None;
+        };
+        Some(match max_lag {
+            // A single message is never a lag that closes the subscription.
+            None => ((bounds.messages / 2).max(2), (bounds.bytes as u64 / 2).max(1)),
+            Some(messages) => (messages.get() as usize, u64::MAX),
+        })
     }
 }

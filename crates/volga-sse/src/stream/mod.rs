@@ -11,6 +11,8 @@ pub(crate) mod generate;
 #[cfg(feature = "body")]
 pub(crate) mod heartbeat;
 #[cfg(feature = "body")]
+pub(crate) mod inner_source;
+#[cfg(feature = "body")]
 pub(crate) mod item;
 #[cfg(feature = "body")]
 pub(crate) mod limit;

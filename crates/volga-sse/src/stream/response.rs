@@ -50,7 +50,7 @@ impl<S: SseSource> Sse<S> {
         Self { stream, settings: None, close: CloseHandle::new() }
     }
 
-    fn settings(&mut self) -> &mut StreamSettings {
+    pub(crate) fn settings(&mut self) -> &mut StreamSettings {
         self.settings.get_or_insert_default()
     }
 

@@ -10,6 +10,7 @@ use crate::codec::message::Message;
 use crate::stream::close::{CloseHandle, EndReason};
 use crate::stream::frame::Frame;
 use crate::stream::heartbeat::{Heartbeat, due};
+use crate::stream::inner_source::InnerSource;
 use crate::stream::item::sealed::Piece;
 use crate::stream::schedule::Schedule;
 use crate::stream::spread::{DEFAULT_FAREWELL_SPREAD, farewell_retry, part_of, random_seed};
@@ -51,6 +52,8 @@ pub(crate) struct StreamSettings {
     pub(crate) close_on: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pub(crate) max_age: Option<MaxAge>,
     pub(crate) deadline: Option<std::time::Instant>,
+    /// The stream ends with the first of these.
+    pub(crate) inner_sources: Vec<Box<dyn InnerSource>>,
 }
 
 /// A maximum age, and the window from which each stream gets a random part on top.
@@ -70,6 +73,7 @@ impl Default for StreamSettings {
             close_on: None,
             max_age: None,
             deadline: None,
+            inner_sources: Vec::new(),
         }
     }
 }
@@ -104,6 +108,7 @@ impl StreamSettings {
             && self.farewell_spread == DEFAULT_FAREWELL_SPREAD
             && self.closing == ClosingLimits::default()
             && self.close_on.is_none()
+            && self.inner_sources.is_empty()
     }
 
     /// Closes the stream once its `close_on` future is ready.

@@ -11,6 +11,8 @@ mod hub;
 mod hub_close;
 #[cfg(feature = "hub")]
 mod hub_close_policy;
+#[cfg(all(feature = "hub", feature = "macros"))]
+mod hub_end_with;
 #[cfg(feature = "hub")]
 mod hub_joined_frames;
 #[cfg(feature = "hub")]

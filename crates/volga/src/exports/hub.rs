@@ -196,6 +196,28 @@ pub use volga_sse::hub::Deliveries;
 /// ```
 pub use volga_sse::hub::SubscriptionEnd;
 
+/// Says whether a subscription has ended, also while the code that reads it is not running. Pass it
+/// to `Sse::end_with` for a stream of your own.
+///
+/// ```
+/// use volga::{App, di::Dc, http::sse::{EndWatch, Hub, Policy, Resume, Sse}, sse, sse_stream};
+///
+/// let mut app = App::new();
+/// app.add_singleton(Hub::builder().policy(Policy::close()).build());
+/// app.map_get("/orders", async |Resume(last): Resume, hub: Dc<Hub>| {
+///     let mut orders = hub.subscribe("orders.*").resume(last).open()?;
+///     let end: EndWatch = orders.watch_end();
+///     let stream = sse_stream! {
+///         while let Some(delivery) = orders.next().await {
+///             yield delivery;
+///         }
+///     };
+///     sse!(Sse::new(stream).end_with(end))
+/// });
+/// # app.check().unwrap();
+/// ```
+pub use volga_sse::hub::EndWatch;
+
 /// The change that a message makes to the value of its key in a keyed topic.
 ///
 /// ```

@@ -53,7 +53,7 @@ impl RemovedNumbers {
 }
 
 /// The entry of a subscription among the readers of a pattern.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PatternMembership {
     pub(crate) pattern: Arc<SharedPattern>,
     handle: u32,

@@ -16,6 +16,9 @@ impl Subscription {
     /// read from the log and copied into a frame once for each client. If all clients get the same
     /// change, change the message before you publish it.
     ///
+    /// The body cannot see the subscription in the stream. To end the stream together with the
+    /// subscription, also while the client reads nothing, see
+    /// [`Sse::end_with`](crate::stream::response::Sse::end_with).
     ///
     /// ```
     /// use futures_util::{StreamExt, future::ready};

@@ -62,21 +62,11 @@ impl FillFrame for Subscription {
     }
 
     fn has_ended(&self) -> bool {
-        matches!(self.end(), Some(SubscriptionEnd::TooSlow | SubscriptionEnd::IdentityClosed))
+        self.end().is_some_and(SubscriptionEnd::drops_the_rest)
     }
 
     fn ends_with_farewell(self: Pin<&mut Self>) -> bool {
-        // All clients of a hub that closes return, and they should not do so at the same time.
-        let end = self.subscriber.end();
-        matches!(
-            end,
-            Some(
-                SubscriptionEnd::HubClosed
-                    | SubscriptionEnd::NodeBehind
-                    | SubscriptionEnd::MissedClose
-                    | SubscriptionEnd::NodeLost
-            )
-        )
+        self.subscriber.end().is_some_and(SubscriptionEnd::has_farewell)
     }
 
     fn is_resumable(self: Pin<&mut Self>) -> bool {

@@ -7,7 +7,7 @@ use crate::hub::topic::short_id::ShortId;
 const MAX_KNOWN_SETS: usize = 256;
 
 /// The indexes of the topics that a subscription names, by their short IDs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct NamedIndex {
     topics: Box<[ShortId]>,
     /// A hash table with open addressing. Each place has the index of a topic plus one, or zero.

@@ -12,6 +12,7 @@
 //! | `delivery` | messages and gaps |
 //! | `deliveries` | a subscription as a `Stream` |
 //! | `fill_frame` | a subscription as the source of an event stream |
+//! | `end_watch` | says that a subscription has ended although it is not polled |
 //! | `frame_cache` | frames that several subscriptions of one topic share |
 //! | `pacer` | the shortest time between deliveries |
 
@@ -19,6 +20,7 @@ pub(crate) mod arguments;
 pub(crate) mod backlog;
 pub(crate) mod deliveries;
 pub(crate) mod delivery;
+pub(crate) mod end_watch;
 pub(crate) mod fill_frame;
 pub(crate) mod frame_cache;
 mod gaps;
@@ -63,7 +65,8 @@ use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 /// You can pass it to [`Sse`](crate::stream::response::Sse) as it is. Clients of one topic that
 /// need the same messages then share one frame, which is joined once. A `Stream` would have to hand
 /// out the messages one by one, so a subscription is not a `Stream`;
-/// [`deliveries`](Self::deliveries) turns it into one.
+/// [`deliveries`](Self::deliveries) turns it into one. If you read the subscription in a stream of
+/// your own, tell the stream to [end with it](crate::stream::response::Sse::end_with).
 ///
 /// A subscription is a position in the logs of its topics. Apart from a few messages that are about
 /// to be delivered, it holds no messages. Dropping it ends it at once.
@@ -215,7 +218,8 @@ impl Subscription {
         self.subscriber.end().or_else(|| {
             // It may be too slow already although it was not polled since.
             let max = self.max_lag()?;
-            self.is_behind_by(max).then_some(SubscriptionEnd::TooSlow)
+            let is_too_slow = self.topics.is_behind_by(&self.hub, max, self.subscriber.cursor());
+            is_too_slow.then_some(SubscriptionEnd::TooSlow)
         })
     }
 
@@ -300,7 +304,10 @@ impl Subscription {
             if end.is_some() {
                 return Poll::Ready(None);
             }
-            self.has_caught_up = true;
+            if !self.has_caught_up {
+                self.has_caught_up = true;
+                self.subscriber.set_may_be_too_slow(true);
+            }
             if let Some(extras) = &mut self.extras {
                 extras.is_overrun = false;
                 // A subscription that waits must not keep what it needed for its last gap.
@@ -489,18 +496,8 @@ impl Subscription {
     }
 
     fn max_lag(&self) -> Option<(usize, u64)> {
-        let Policy::Close { max_lag } = self.policy else {
-            return None;
-        };
-        if !self.has_caught_up {
-            return None;
-        }
-        let bounds = &self.hub.settings.bounds;
-        Some(match max_lag {
-            // A single message is never a lag that closes the subscription.
-            None => ((bounds.messages / 2).max(2), (bounds.bytes as u64 / 2).max(1)),
-            Some(messages) => (messages.get() as usize, u64::MAX),
-        })
+        let max = self.policy.max_lag(&self.hub.settings.bounds)?;
+        self.has_caught_up.then_some(max)
     }
 }
 

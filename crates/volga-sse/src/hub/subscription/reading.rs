@@ -213,13 +213,15 @@ impl Subscription {
             SubscribedTopics::Several(set) => set.scan(&self.hub, scan, batch, reported),
         }
     }
+}
 
-    /// Whether it lags behind one of its topics by so many messages or bytes.
-    pub(super) fn is_behind_by(&self, max: (usize, u64)) -> bool {
-        let cursor = self.subscriber.cursor();
-        match &self.topics {
-            SubscribedTopics::One(membership) => membership.topic.is_ahead_by(max, cursor),
-            SubscribedTopics::Several(set) => set.is_behind_by(&self.hub, max, cursor),
+impl SubscribedTopics {
+    /// Whether a subscription with this cursor lags behind one of the topics by so many messages or
+    /// bytes.
+    pub(super) fn is_behind_by(&self, hub: &HubState, max: (usize, u64), cursor: u64) -> bool {
+        match self {
+            Self::One(membership) => membership.topic.is_ahead_by(max, cursor),
+            Self::Several(set) => set.is_behind_by(hub, max, cursor),
         }
     }
 }

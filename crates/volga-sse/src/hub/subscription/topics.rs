@@ -209,6 +209,26 @@ impl TopicSet {
 }
 
 impl SubscribedTopics {
+    /// The same topics for a look at a lag. They have no backlog.
+    pub(super) fn without_backlog(&self) -> Self {
+        match self {
+            Self::One(membership) => Self::One(membership.clone()),
+            Self::Several(set) => Self::Several(Box::new(TopicSet {
+                named: set.named.clone(),
+                patterns: set.patterns.clone(),
+                pattern_ids: set.pattern_ids.clone(),
+                mask: set.mask,
+                mask_since: set.mask_since,
+                has_all: set.has_all,
+                named_index: set.named_index.clone(),
+                known_sets: KnownSets::default(),
+                backlog: None,
+                opened_after: set.opened_after,
+                lag_checked: 0,
+            })),
+        }
+    }
+
     /// Whether the subscription reads a topic of this name.
     pub(super) fn has_name(&self, name: &str) -> bool {
         let is_named = self.named().iter().any(|membership| &*membership.topic.name == name);

@@ -11,6 +11,8 @@ use crate::hub::topic::membership::Membership;
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        // The lag of a stream that does not read this subscription any more is no lag.
+        self.subscriber.set_may_be_too_slow(false);
         let hub = Arc::clone(&self.hub);
         if let Some(extras) = &mut self.extras
             && let (Some(waiting), Some(shared)) = (&mut extras.waiting, &hub.shared)

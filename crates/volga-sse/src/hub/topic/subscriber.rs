@@ -1,5 +1,6 @@
 //! The part of a subscription that publishers reach.
 
+use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
 use crate::hub::sync::{AtomicU8, AtomicU64, Mutex, Ordering, lock};
@@ -29,6 +30,19 @@ pub enum SubscriptionEnd {
     NodeLost,
 }
 
+impl SubscriptionEnd {
+    /// Whether nothing more is delivered after this end, although the client may lack something.
+    pub(crate) fn drops_the_rest(self) -> bool {
+        matches!(self, Self::TooSlow | Self::IdentityClosed)
+    }
+
+    /// Whether an event stream says farewell at this end. All clients of a hub that closes return,
+    /// and they should not do so at the same time.
+    pub(crate) fn has_farewell(self) -> bool {
+        matches!(self, Self::HubClosed | Self::NodeBehind | Self::MissedClose | Self::NodeLost)
+    }
+}
+
 const OPEN: u8 = 0;
 const HUB_CLOSED: u8 = 1;
 const IDENTITY_CLOSED: u8 = 2;
@@ -51,6 +65,9 @@ pub(crate) struct Subscriber {
     /// writes it.
     delivered: AtomicU64,
     end: AtomicU8,
+    /// Whether the subscription may be too slow: it had read everything once, and was not dropped.
+    // Not of loom: nothing is synchronised by it, and it would make the models slower.
+    may_be_too_slow: AtomicBool,
     parked: Mutex<Parked>,
 }
 
@@ -106,6 +123,7 @@ impl Subscriber {
             cursor: AtomicU64::new(cursor),
             delivered: AtomicU64::new(0),
             end: AtomicU8::new(OPEN),
+            may_be_too_slow: AtomicBool::new(false),
             parked: Mutex::new(Parked { waker: None, visits: Visits::NEW }),
         }
     }
@@ -125,6 +143,15 @@ impl Subscriber {
     pub(crate) fn count_delivered(&self, messages: usize) {
         // There is only one writer, so this need not be an atomic addition.
         self.delivered.store(self.delivered() + messages as u64, Ordering::Relaxed);
+    }
+
+    /// Whether a watch may find that the subscription is too slow.
+    pub(crate) fn may_be_too_slow(&self) -> bool {
+        self.may_be_too_slow.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_may_be_too_slow(&self, may_be: bool) {
+        self.may_be_too_slow.store(may_be, Ordering::Relaxed);
     }
 
     /// Leaves the waker for publishers. Returns the wait lists that the caller must tell that it

@@ -27,6 +27,7 @@ use crate::stream::body::closing::ClosingStream;
 use crate::stream::close::{CloseHandle, EndReason, SentCounts, StreamEnd};
 use crate::stream::frame::Frame;
 use crate::stream::heartbeat::Heartbeat;
+use crate::stream::inner_source::InnerSource;
 use crate::stream::schedule::{Schedule, TimerAction};
 use crate::stream::settings::StreamSettings;
 use crate::stream::source::SseSource;
@@ -131,6 +132,11 @@ impl<S> SseBody<S> {
             end_notifier: EndNotifier { close, sent: SentCounts::default() },
         }
     }
+
+    fn has_inner_source_ended(&self) -> bool {
+        let sources = self.settings.as_ref().map(|settings| &settings.inner_sources);
+        sources.is_some_and(|sources| sources.iter().any(|source| source.has_ended()))
+    }
 }
 
 impl<S: SseSource> Body for SseBody<S> {
@@ -159,7 +165,7 @@ impl<S: SseSource> Body for SseBody<S> {
     fn is_end_stream(&self) -> bool {
         match self.phase {
             Phase::Ended => true,
-            Phase::Open if self.stream.has_ended() => {
+            Phase::Open if self.stream.has_ended() || self.has_inner_source_ended() => {
                 // The server need not poll the body again.
                 self.end_notifier.close.note_finished();
                 true
@@ -299,6 +305,9 @@ impl<S: SseSource> SseBodyProj<'_, S> {
             self.open(frame)?;
         }
         if let Some(settings) = self.settings {
+            if settings.inner_sources.iter().any(|source| source.is_over()) {
+                return Poll::Ready(Ok(Turn::Finished));
+            }
             settings.poll_close_on(cx, &self.end_notifier.close);
         }
         if let Some(reason) = self.end_notifier.close.reason() {
@@ -330,6 +339,9 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         frame: &mut Frame,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Turn, BoxError>> {
+        if self.inner_sources().any(|source| source.is_over()) {
+            return Poll::Ready(Ok(Turn::Finished));
+        }
         // Beyond the bounds, the source is only asked whether it has anything left.
         if closing.is_over(Instant::now()) {
             let mut unsent = Frame::default();
@@ -410,9 +422,15 @@ impl<S: SseSource> SseBodyProj<'_, S> {
         filled.unwrap_or_else(|payload| Err(StreamPanic::new(&*payload).into()))
     }
 
+    fn inner_sources(&self) -> impl Iterator<Item = &dyn InnerSource> {
+        self.settings.iter().flat_map(|settings| &settings.inner_sources).map(|source| &**source)
+    }
+
     /// Ends a stream whose source has finished.
     fn finish(&mut self, frame: &mut Frame) -> Result<Turn, BoxError> {
-        if self.stream.as_mut().ends_with_farewell() {
+        let has_farewell = self.stream.as_mut().ends_with_farewell()
+            || self.inner_sources().any(|source| source.ends_with_farewell());
+        if has_farewell {
             return self.say_farewell(EndReason::Finished, false, frame);
         }
         Ok(Turn::Finished)
@@ -510,6 +528,7 @@ impl<S: SseSource> SseBodyProj<'_, S> {
                 TimerAction::End(reason) => return Poll::Ready(Some(reason)),
                 TimerAction::Comment => {
                     self.stream.as_mut().on_silence();
+                    self.inner_sources().for_each(|source| source.on_silence());
                     let heartbeat =
                         self.settings.as_ref().map_or_else(Heartbeat::default, |set| set.heartbeat);
                     frame.push_bytes(Bytes::from_static(heartbeat.bytes()));

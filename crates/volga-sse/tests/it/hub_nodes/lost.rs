@@ -2,26 +2,56 @@
 
 use std::time::Duration;
 
-use http_body_util::BodyExt;
-use volga_sse::{Heartbeat, Sse, hub::RelayState};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::select_all};
+use http_body_util::{BodyExt, Collected};
+use tokio::task::JoinHandle;
+use volga_sse::{
+    BoxError, Heartbeat, Sse, SseSource,
+    hub::{Delivery, Hub, RelayState, Subscription},
+};
 
 use super::support::{Node, builder, node_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+type Sent = JoinHandle<Result<Collected<Bytes>, BoxError>>;
+
+fn send<S: SseSource + Send + 'static>(sse: Sse<S>) -> Sent {
+    let sse = sse.heartbeat(Heartbeat::every(10 * SECOND));
+    tokio::spawn(sse.into_response().into_body().collect())
+}
+
+/// A subscription, and streams of one's own that read subscriptions.
+const SOURCES: [fn(&Hub) -> Sent; 3] = [
+    |hub| send(Sse::new(hub.subscribe("t.a").open().expect("open"))),
+    |hub| {
+        let subscription = hub.subscribe("t.a").open().expect("open");
+        let watch = subscription.watch_end();
+        send(Sse::new(subscription.deliveries().map(Delivery::encode)).end_with(watch))
+    },
+    // This one polls only those that were woken.
+    |hub| {
+        let all = ["t.a", "t.b"].map(|topic| hub.subscribe(topic).open().expect("open"));
+        let [first, second] = all.each_ref().map(Subscription::watch_end);
+        let stream = select_all(all.map(Subscription::deliveries));
+        send(Sse::new(stream).end_with(first).end_with(second))
+    },
+];
+
 #[tokio::test(start_paused = true)]
 async fn streams_end_with_a_farewell_when_the_engine_is_lost_for_long() {
-    for (max, lost_for, ends) in
-        [(Some(30), 29, false), (Some(30), 45, true), (Some(0), 15, true), (None, 1_000, false)]
+    let cases =
+        [(Some(30), 29, false), (Some(30), 45, true), (Some(0), 15, true), (None, 1_000, false)];
+    for ((max, lost_for, ends), source) in
+        cases.into_iter().flat_map(|case| SOURCES.map(|source| (case, source)))
     {
         let builder = match max {
             Some(max) => builder().max_lost_time(max * SECOND),
             None => builder(),
         };
         let Node { hub, mut feed, .. } = node_of(builder, 0);
-        let subscription = hub.subscribe("t.a").open().unwrap();
-        let body = Sse::new(subscription).heartbeat(Heartbeat::every(10 * SECOND));
-        let stream = tokio::spawn(body.into_response().into_body().collect());
+        let stream = source(&hub);
         tokio::time::sleep(100 * SECOND).await;
         assert!(!stream.is_finished(), "the engine is there");
         feed.set_state(RelayState::Lost);
