@@ -182,6 +182,24 @@ fn a_subscriber_that_a_publisher_sets_aside_misses_no_message() {
 }
 
 #[test]
+fn a_subscriber_that_joins_while_others_sleep_misses_no_message() {
+    model(|| {
+        let hub = Hub::new();
+        let mut sleeper = open(&hub, "a");
+        assert!(sleeper.poll_delivery(&mut Context::from_waker(Waker::noop())).is_pending());
+        let publisher = thread::spawn({
+            let hub = hub.clone();
+            move || (0..2).for_each(|_| publish(&hub, "a"))
+        });
+        let mut joins = open(&hub, "a");
+        while joins.position().number() < 2 {
+            number(next(&mut joins));
+        }
+        publisher.join().expect("no panic");
+    });
+}
+
+#[test]
 fn a_message_that_waits_for_the_next_wave_is_not_missed() {
     // The waves end by themselves, or with the runtime that runs them.
     for turns in [0, 1, 2, usize::MAX] {

@@ -33,7 +33,9 @@ enum Step {
     Remove(usize),
     /// The reader reads this many deliveries.
     Read(usize, usize),
-    /// The reader leaves, and returns with its last event ID.
+    /// The reader leaves. If it was the last one of a pattern, the pattern goes.
+    Leave(usize),
+    /// The reader leaves if it has not left, and returns with its last event ID.
     Return(usize),
 }
 
@@ -45,7 +47,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => topic.prop_map(Step::Remove),
         6 => (0..14_usize, prop_oneof![0..5_usize, Just(usize::MAX)])
             .prop_map(|(reader, most)| Step::Read(reader, most)),
-        2 => (0..14_usize).prop_map(Step::Return),
+        2 => (0..14_usize).prop_map(Step::Leave),
+        3 => (0..14_usize).prop_map(Step::Return),
     ]
 }
 
@@ -58,7 +61,8 @@ fn name(topic: usize) -> String {
 struct Reader {
     filters: &'static [&'static str],
     policy: Policy,
-    subscription: Subscription,
+    /// `None` after it has left.
+    subscription: Option<Subscription>,
     /// Everything up to here was received or reported.
     passed: u64,
     reported: u64,
@@ -69,6 +73,7 @@ impl Reader {
     fn open(hub: &Hub, filters: &'static [&'static str], policy: Policy) -> Self {
         let subscription = hub.subscribe(filters).policy(policy).open().expect("open");
         let passed = hub.position().number();
+        let subscription = Some(subscription);
         Self { filters, policy, subscription, passed, reported: 0, has_ended: false }
     }
 
@@ -77,11 +82,29 @@ impl Reader {
         self.filters.iter().map(parse).any(|filter| filter.matches(name))
     }
 
+    fn leave(&mut self) -> Option<Subscription> {
+        let subscription = self.subscription.take()?;
+        // What was reported beyond that was not settled.
+        self.passed = subscription.position().number();
+        self.reported = self.reported.min(self.passed);
+        Some(subscription)
+    }
+
+    fn come_back(&mut self, hub: &Hub) {
+        // The old subscription goes after the new one has come, so its patterns stay.
+        let _old = self.leave();
+        let subscribe = hub.subscribe(self.filters).policy(self.policy);
+        let after = hub.state().position(self.passed);
+        self.subscription = Some(subscribe.resume(after).open().expect("open"));
+        self.has_ended = false;
+    }
+
     /// Reads at most this number of deliveries. Every message in between was reported as missing.
     fn read(&mut self, most: usize, sent: &BTreeMap<u64, String>) -> Result<(), TestCaseError> {
         for _ in 0..most {
+            let Some(subscription) = &mut self.subscription else { return Ok(()) };
             let mut cx = Context::from_waker(Waker::noop());
-            let through = match self.subscription.poll_delivery(&mut cx) {
+            let through = match subscription.poll_delivery(&mut cx) {
                 Poll::Ready(Some(Delivery::Message(message))) => {
                     let number = message.position().expect("a position").number();
                     let text = String::from_utf8_lossy(message.as_bytes()).into_owned();
@@ -172,20 +195,15 @@ proptest! {
                         reader.read(most, &sent)?;
                     }
                 }
-                Step::Return(reader) => {
-                    let reader = &mut readers[reader];
-                    let after = reader.subscription.position();
-                    // What was reported beyond that was not settled.
-                    reader.passed = reader.passed.min(after.number()).max(after.number());
-                    reader.reported = reader.reported.min(after.number());
-                    let subscribe = hub.subscribe(reader.filters).policy(reader.policy);
-                    reader.subscription = subscribe.resume(after).open().expect("open");
-                    reader.has_ended = false;
-                }
+                Step::Leave(reader) => drop(readers[reader].leave()),
+                Step::Return(reader) => readers[reader].come_back(&hub),
             }
             hub.state().check_recent();
         }
         for reader in &mut readers {
+            if reader.subscription.is_none() {
+                reader.come_back(&hub);
+            }
             if !reader.has_ended {
                 reader.read(usize::MAX, &sent)?;
             }

@@ -1,4 +1,4 @@
-//! Counts the work of publishers and of presence, for tests that compare counts instead of times.
+//! Counts the work of publishers, readers and presence, for tests that compare counts instead of times.
 
 use std::cell::Cell;
 
@@ -9,11 +9,23 @@ thread_local! {
     static IS_HELD: Cell<bool> = const { Cell::new(false) };
     static ENDED_UNDER_LOCK: Cell<usize> = const { Cell::new(0) };
     static OVERLAPS: Cell<usize> = const { Cell::new(0) };
+    static LOOKS: Cell<usize> = const { Cell::new(0) };
+    static SLEEPS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A publisher has visited a reader.
 pub(crate) fn note_visit() {
     VISITS.set(VISITS.get() + 1);
+}
+
+/// A reader has looked at a topic, because the list of the last messages did not say enough.
+pub(crate) fn note_look() {
+    LOOKS.set(LOOKS.get() + 1);
+}
+
+/// A reader has told one of its wait lists that it sleeps.
+pub(crate) fn note_sleep() {
+    SLEEPS.set(SLEEPS.get() + 1);
 }
 
 /// The lock of a hub was taken.
@@ -49,7 +61,7 @@ mod tests {
     use futures_util::FutureExt;
     use tokio::time::advance;
 
-    use super::{ENDED_UNDER_LOCK, LOCKS, OVERLAPS, TOLD, VISITS};
+    use super::{ENDED_UNDER_LOCK, LOCKS, LOOKS, OVERLAPS, SLEEPS, TOLD, VISITS};
     use crate::codec::message::Message;
     use crate::codec::position::Position;
     use crate::hub::handle::Hub;
@@ -60,6 +72,7 @@ mod tests {
     use crate::hub::relay::error::{RelayError, SendError};
     use crate::hub::relay::state::RelayState;
     use crate::hub::subscription::Subscription;
+    use crate::hub::subscription::delivery::Delivery;
     use crate::hub::topic::subscriber::SubscriptionEnd;
 
     /// How many readers the visits of one publish are counted with.
@@ -78,6 +91,12 @@ mod tests {
 
     fn read_all(reader: &mut Subscription) {
         while let Some(Some(_)) = reader.next().now_or_never() {}
+    }
+
+    /// Reads everything, and returns how many messages there were.
+    fn received(reader: &mut Subscription) -> usize {
+        let next = || reader.next().now_or_never().flatten();
+        std::iter::from_fn(next).filter(|next| matches!(next, Delivery::Message(_))).count()
     }
 
     fn publish(hub: &Hub, topic: &str) -> usize {
@@ -140,6 +159,50 @@ mod tests {
                 let visited = publish(&hub, is_read);
                 let is_right = round == 0 || (1..=2).contains(&visited);
                 assert!(is_right, "{kind}: {visited} were visited");
+            }
+        }
+    }
+
+    #[test]
+    fn a_resumed_reader_of_many_topics_looks_at_none_of_them_and_tells_no_list_that_it_sleeps() {
+        const MESSAGES: usize = 200;
+        let name = |n: usize| format!("group{}.topic{}", n % 100, n % 150);
+        let each = |filter: fn(usize) -> String| (0..100).map(filter).collect::<Vec<_>>();
+        let patterns = each(|n| format!("group{n}.*"));
+        for filters in [
+            vec![">".to_owned()],
+            vec!["*.*".to_owned()],
+            patterns.clone(),
+            [&patterns[..50], &each(|n| format!("group{n}.>"))].concat(),
+            [&patterns[..50], &each(|n| format!("group{n}.topic{n}"))].concat(),
+            each(|n| format!("*.topic{}", n % 150)),
+        ] {
+            for is_keyed in [false, true] {
+                let builder = Hub::builder().max_topics_per_subscription(200);
+                let hub = match is_keyed {
+                    true => builder.keyed(">", 9).expect("a pattern").build(),
+                    false => builder.build(),
+                };
+                let mut live = hub.subscribe(&filters).open().expect("room");
+                (0..150).for_each(|topic| _ = publish(&hub, &name(topic)));
+                read_all(&mut live);
+                let before = hub.position();
+                (0..MESSAGES).for_each(|topic| _ = publish(&hub, &name(topic)));
+                let expect = received(&mut live);
+                assert!(expect >= MESSAGES / 2, "{expect}");
+                // A pattern that comes or goes meanwhile does not matter.
+                let other = hub.subscribe("other.*").open().expect("room");
+                let subscribe = hub.subscribe(&filters).resume(before);
+                let mut resumed = subscribe.oldest(before).open().expect("room");
+                drop(other);
+                LOOKS.set(0);
+                SLEEPS.set(0);
+                assert_eq!(received(&mut resumed), expect, "{filters:?}");
+                assert_eq!((LOOKS.get(), SLEEPS.get()), (0, 0), "{filters:?}");
+                // It sleeps in the lists all the same.
+                drop(live);
+                assert!(publish(&hub, &name(7)) >= 1);
+                assert_eq!(received(&mut resumed), 1);
             }
         }
     }

@@ -50,7 +50,7 @@ struct PatternIndex {
     next_id: u32,
     last_set_id: u64,
     /// The sets that topics have, by the IDs of their patterns.
-    sets: HashMap<Box<[u32]>, Arc<PatternSet>>,
+    sets: HashMap<Arc<[u32]>, Arc<PatternSet>>,
 }
 
 impl Default for Patterns {
@@ -73,71 +73,85 @@ impl Patterns {
             return None;
         }
         topic.patterns.at(version, Option::clone).unwrap_or_else(|| {
-            let set = self.find(&topic.name);
+            let set = self.find(&topic.name, topic.patterns.last());
             topic.patterns.set(version, set.clone());
             set
         })
     }
 
-    /// The [short ID](PatternSet::short_id) of the set of all patterns that match a topic, or zero
-    /// if none does, and whether one of these IDs, which are sorted, is the ID of one of them.
-    pub(crate) fn check(&self, topic: &Topic, ids: &[u32]) -> (u32, bool) {
+    /// Returns whether one of these IDs, which are sorted, is the ID of a pattern that matches a
+    /// topic. Also returns the [short ID](PatternSet::short_id) of a set of patterns that matched
+    /// the topic in this version or later, or zero if none did.
+    ///
+    /// The hub has had the patterns with these IDs since this version. Other patterns may have come
+    /// or gone since then.
+    pub(crate) fn check(&self, topic: &Topic, ids: &[u32], version: u64) -> (u32, bool) {
         let check = |set: &Option<Arc<PatternSet>>| {
             set.as_ref().map_or((0, false), |set| (set.short_id(), set.has_any(ids)))
         };
-        let version = self.version.load(Ordering::Acquire);
-        let known = topic.patterns.at(version, check);
+        let known = topic.patterns.since(version, check);
         known.unwrap_or_else(|| check(&self.of(topic)))
     }
 
-    fn find(&self, name: &str) -> Option<Arc<PatternSet>> {
+    /// Finds the patterns that match a name. `before` has those of an earlier version.
+    fn find(&self, name: &str, before: Option<Arc<PatternSet>>) -> Option<Arc<PatternSet>> {
         let index = read(&self.index);
         let mut patterns = Vec::new();
-        index.tree.find(name, &mut |pattern| patterns.push(Arc::clone(pattern)));
+        index.tree.find(name, &mut |pattern| patterns.push(pattern));
         if patterns.is_empty() {
             return None;
         }
         patterns.sort_unstable_by_key(|pattern| pattern.id);
-        let ids: Box<[u32]> = patterns.iter().map(|pattern| pattern.id).collect();
-        if let Some(set) = index.sets.get(&ids) {
+        // Most patterns that come or go do not match this topic. Then the topic keeps its set, which
+        // its readers know.
+        let is_same = |set: &Arc<PatternSet>| {
+            set.ids().iter().copied().eq(patterns.iter().map(|pattern| pattern.id))
+        };
+        if let Some(set) = before.filter(is_same) {
+            return Some(set);
+        }
+        let ids: Vec<u32> = patterns.iter().map(|pattern| pattern.id).collect();
+        if let Some(set) = index.sets.get(&*ids) {
             return Some(Arc::clone(set));
         }
+        let patterns = patterns.into_iter().map(Arc::clone).collect();
         drop(index);
         let mut index = write(&self.index);
         index.last_set_id += 1;
         let set = Arc::new(PatternSet::new(index.last_set_id, patterns));
         if index.sets.len() < MAX_SHARED_SETS {
-            index.sets.insert(ids, Arc::clone(&set));
+            index.sets.insert(Arc::clone(set.ids()), Arc::clone(&set));
         }
         Some(set)
     }
 
-    /// Adds a subscription to the readers of a pattern. `last` is the last number that the hub has
+    /// Adds a subscription to the readers of a pattern, which is given as text. `last` is the last number that the hub has
     /// assigned. Returns true if the pattern is new.
     pub(crate) fn join(
         &self,
-        pattern: &Pattern,
+        pattern: &str,
         subscriber: &Arc<Subscriber>,
         tag: u32,
         last: u64,
     ) -> (PatternMembership, bool) {
+        let join = |shared| PatternMembership::join(shared, subscriber, tag);
+        // No other thread adds or removes the pattern meanwhile.
+        if let Some(shared) = read(&self.index).tree.get(pattern) {
+            return (join(Arc::clone(shared)), false);
+        }
+        let pattern = Pattern::new(pattern);
         let mut index = write(&self.index);
         let id = index.next_id;
-        let place = index.tree.entry(pattern);
-        let is_new = place.is_none();
-        let shared = place.get_or_insert_with(|| {
-            let forgotten = self.forgotten.load(Ordering::Relaxed);
-            Arc::new(SharedPattern::new(id, pattern.clone(), last, forgotten))
-        });
-        let membership = PatternMembership::join(Arc::clone(shared), subscriber, tag);
-        if is_new {
-            let new = Arc::clone(&membership.pattern);
-            index.by_id.insert(id, new);
-            // IDs are used again only after 2^32 patterns, when the old one is long gone.
-            index.next_id = id.wrapping_add(1);
-            self.change(&mut index);
-        }
-        (membership, is_new)
+        let forgotten = self.forgotten.load(Ordering::Relaxed);
+        let version = self.version.load(Ordering::Relaxed) + 1;
+        let shared = SharedPattern::new(id, pattern.clone(), last, version, forgotten);
+        let shared = Arc::new(shared);
+        *index.tree.entry(&pattern) = Some(Arc::clone(&shared));
+        index.by_id.insert(id, Arc::clone(&shared));
+        // IDs are used again only after 2^32 patterns, when the old one is long gone.
+        index.next_id = id.wrapping_add(1);
+        self.change(&mut index);
+        (join(shared), true)
     }
 
     /// Removes a subscription from the readers of a pattern. Returns the pattern if it has no more

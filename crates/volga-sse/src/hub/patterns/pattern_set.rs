@@ -16,6 +16,9 @@ pub(crate) struct PatternSet {
     pub(crate) id: u64,
     /// Sorted by ID.
     patterns: Box<[Arc<SharedPattern>]>,
+    /// The IDs of the patterns, in the same order. A reader that looks for one of its own patterns
+    /// need not load the patterns from memory.
+    ids: Arc<[u32]>,
     mask: u64,
 }
 
@@ -41,6 +44,22 @@ impl KnownPatterns {
         (known.version == version).then(|| map(&known.set))
     }
 
+    /// Passes the patterns of this version or a later one to a function. `None` if these are not
+    /// known.
+    pub(crate) fn since<T>(
+        &self,
+        version: u64,
+        map: impl FnOnce(&Option<Arc<PatternSet>>) -> T,
+    ) -> Option<T> {
+        let known = read(&self.0);
+        (known.version >= version).then(|| map(&known.set))
+    }
+
+    /// The patterns of the last version that is known.
+    pub(crate) fn last(&self) -> Option<Arc<PatternSet>> {
+        read(&self.0).set.clone()
+    }
+
     pub(crate) fn set(&self, version: u64, set: Option<Arc<PatternSet>>) {
         *write(&self.0) = VersionedSet { version, set };
     }
@@ -56,7 +75,13 @@ impl PatternSet {
     /// The patterns must be sorted by ID.
     pub(crate) fn new(id: u64, patterns: Vec<Arc<SharedPattern>>) -> Self {
         let mask = patterns.iter().fold(0, |mask, pattern| mask | pattern.bit());
-        Self { id, patterns: patterns.into(), mask }
+        let ids = patterns.iter().map(|pattern| pattern.id).collect();
+        Self { id, patterns: patterns.into(), ids, mask }
+    }
+
+    /// The IDs of the patterns, sorted.
+    pub(crate) fn ids(&self) -> &Arc<[u32]> {
+        &self.ids
     }
 
     /// The ID in four bytes, which is not zero. Sets with greater IDs share
@@ -76,7 +101,9 @@ impl PatternSet {
 
     /// Whether one of these IDs, which are sorted, is the ID of one of the patterns.
     pub(crate) fn has_any(&self, ids: &[u32]) -> bool {
-        self.patterns.iter().any(|pattern| ids.binary_search(&pattern.id).is_ok())
+        let (few, many) =
+            if ids.len() < self.ids.len() { (ids, &*self.ids) } else { (&*self.ids, ids) };
+        few.iter().any(|id| many.binary_search(id).is_ok())
     }
 
     /// Tells all of these patterns that a topic was removed.

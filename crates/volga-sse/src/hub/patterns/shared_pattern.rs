@@ -15,6 +15,8 @@ pub(crate) struct SharedPattern {
     pub(crate) pattern: Pattern,
     /// The last number that the hub had assigned when the pattern came.
     pub(crate) since: u64,
+    /// The first version of the hub's patterns that has it.
+    pub(crate) version: u64,
     /// The topics that the hub had removed and forgotten when the pattern came had no greater
     /// numbers.
     forgotten: u64,
@@ -66,9 +68,9 @@ impl HasReaders for SharedPattern {
 }
 
 impl SharedPattern {
-    pub(crate) fn new(id: u32, pattern: Pattern, since: u64, forgotten: u64) -> Self {
+    pub(crate) fn new(id: u32, pattern: Pattern, since: u64, version: u64, forgotten: u64) -> Self {
         let (removed, readers) = (RemovedSince::default(), WaitList::default());
-        Self { id, pattern, since, forgotten, removed, readers }
+        Self { id, pattern, since, version, forgotten, removed, readers }
     }
 
     /// Notes that a topic that the pattern matches was removed.

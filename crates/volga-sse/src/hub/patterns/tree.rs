@@ -1,7 +1,7 @@
 //! Finds the patterns that match a name, without looking at the others. Pure.
 
 use crate::hub::stepped_map::SteppedMap;
-use crate::hub::topic::pattern::Pattern;
+use crate::hub::topic::pattern::{Pattern, segments};
 
 /// Values by pattern, as a tree of segments.
 #[derive(Debug)]
@@ -45,6 +45,19 @@ impl<T> PatternTree<T> {
             };
         }
         &mut node.end
+    }
+
+    /// The value of a pattern, which is given as text.
+    pub(crate) fn get(&self, pattern: &str) -> Option<&T> {
+        let mut node = &self.root;
+        for segment in segments(pattern) {
+            node = match segment {
+                ">" => return node.rest.as_ref(),
+                "*" => node.any.as_deref()?,
+                _ => node.literal.get(segment)?,
+            };
+        }
+        node.end.as_ref()
     }
 
     /// Removes the value of a pattern.
@@ -151,6 +164,10 @@ mod tests {
                     let text = naive.pop().unwrap_or(text);
                     tree.remove(&pattern(&text));
                 }
+                for text in &naive {
+                    prop_assert_eq!(tree.get(text), Some(text));
+                }
+                prop_assert_eq!(tree.get("a.b.>").is_some(), naive.iter().any(|text| text == "a.b.>"));
                 let (mut all, mut found) = (Vec::new(), Vec::new());
                 tree.for_each(&mut |text| all.push(text.clone()));
                 tree.find(&name, &mut |text| found.push(text.clone()));

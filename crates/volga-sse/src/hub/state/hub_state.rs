@@ -22,6 +22,7 @@ use crate::hub::state::locked_state::LockedState;
 use crate::hub::state::recent_messages::{
     NewMessage, RecentMatches, RecentMessage, RecentMessages,
 };
+use crate::hub::state::recent_sets::RecentSets;
 use crate::hub::stats::Counters;
 use crate::hub::sync::{AtomicU64, Mutex, Ordering, RwLock, read, write};
 use crate::hub::topic::Topic;
@@ -515,7 +516,7 @@ impl HubState {
         &self,
         after: u64,
         through: u64,
-        visit: impl FnMut(u64, &RecentMessage) -> ControlFlow<()>,
+        visit: impl FnMut(u64, &RecentMessage, &RecentSets) -> ControlFlow<()>,
     ) -> Option<u64> {
         read(&self.recent).visit(after, through, visit)
     }

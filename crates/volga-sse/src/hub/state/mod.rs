@@ -8,6 +8,7 @@
 //! | `ageing` | what is old goes by time |
 //! | `locking`, `guard` | how threads take and release that lock |
 //! | `recent_messages` | the last messages, in order |
+//! | `recent_sets` (pure) | which patterns matched them |
 //! | `delivered_counts` | what subscriptions of several topics got of each topic |
 //! | `walk` | the topics that patterns match, a few at a time |
 //! | `statistics` | `Hub::stats` and `Hub::topic_stats` |
@@ -22,6 +23,7 @@ pub(crate) mod identities;
 pub(crate) mod locked_state;
 mod locking;
 pub(crate) mod recent_messages;
+pub(crate) mod recent_sets;
 pub(crate) mod relay;
 pub(crate) mod reorder_buffer;
 pub(crate) mod sharing;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::hub::clock::Moment;
 use crate::hub::patterns::pattern_set::PatternSet;
 use crate::hub::settings::LogBounds;
+use crate::hub::state::recent_sets::RecentSets;
 use crate::hub::topic::Topic;
 use crate::hub::topic::short_id::ShortId;
 
@@ -47,6 +48,8 @@ pub(crate) struct RecentMessages {
     removed: u64,
     /// The next number to check, if a check is under way.
     next_check: Option<u64>,
+    /// The patterns that matched the messages.
+    sets: RecentSets,
 }
 
 /// Consecutive messages.
@@ -117,6 +120,7 @@ impl RecentMessages {
         let NewMessage { topic, patterns, held } = message;
         let (bytes, at) = held.unzip();
         let of_patterns = patterns.map_or(0, PatternSet::mask);
+        patterns.iter().for_each(|patterns| self.sets.note(patterns));
         let message = RecentMessage {
             bytes,
             topic: Some(Arc::clone(topic)),
@@ -248,7 +252,7 @@ impl RecentMessages {
         &self,
         after: u64,
         through: u64,
-        mut visit: impl FnMut(u64, &RecentMessage) -> ControlFlow<()>,
+        mut visit: impl FnMut(u64, &RecentMessage, &RecentSets) -> ControlFlow<()>,
     ) -> Option<u64> {
         let first = after + 1;
         if first < self.first || through >= self.end {
@@ -261,7 +265,7 @@ impl RecentMessages {
             let block = &self.blocks.get(block)?.messages[index..];
             let count = block.len().min((last + 1 - number) as usize);
             for message in &block[..count] {
-                if visit(number, message).is_break() {
+                if visit(number, message, &self.sets).is_break() {
                     return Some(number - 1);
                 }
                 number += 1;
@@ -282,12 +286,12 @@ impl RecentMessages {
         mask: u64,
         max: usize,
     ) -> Option<RecentMatches> {
-        self.visit(after, through.min(after + max as u64), |_, message| {
+        self.visit(after, through.min(after + max as u64), |_, message, _| {
             message.topic.iter().for_each(Topic::preload);
             ControlFlow::Continue(())
         })?;
         let mut found = RecentMatches { first: None, more: Vec::new(), through: after };
-        found.through = self.visit(after, through, |number, message| {
+        found.through = self.visit(after, through, |number, message, _| {
             if message.mask & mask == 0 {
                 return ControlFlow::Continue(());
             }
@@ -314,6 +318,11 @@ impl RecentMessage {
     /// The message, if its topic's log holds it.
     pub(crate) fn bytes(&self) -> Option<&Bytes> {
         self.bytes.as_ref()
+    }
+
+    /// Its topic, unless the topic was removed.
+    pub(crate) fn topic(&self) -> Option<&Arc<Topic>> {
+        self.topic.as_ref()
     }
 
     pub(crate) fn topic_id(&self) -> ShortId {
@@ -427,7 +436,7 @@ mod tests {
                 .collect();
             prop_assert_eq!(found, expect);
             let mut wrong = Vec::new();
-            recent.visit(after, through, |number, message| {
+            recent.visit(after, through, |number, message, _| {
                 // Those of removed topics may be freed before.
                 let is_right = message.bytes().is_some() == is_held(number);
                 if !(is_right || removes && message.bytes().is_none()) {

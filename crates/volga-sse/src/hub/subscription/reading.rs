@@ -23,6 +23,9 @@ use crate::hub::topic::subscriber::SubscriptionEnd;
 
 /// A subscription that names at most this many topics, and has no patterns, scans all of them.
 const SCAN_ALL_UP_TO: usize = 4;
+/// How many topics a subscription looks at in one step along the last messages of the hub.
+/// Publishers wait until the step ends.
+const MAX_LOOKS: usize = if cfg!(test) { 4 } else { 256 };
 
 impl Subscription {
     /// Reads from the logs until there is something to deliver, or nothing more to read.
@@ -304,7 +307,7 @@ impl TopicSet {
     ///
     /// A message that the list still has was not lost, so its topic has nothing to add.
     fn take_recent(
-        &self,
+        &mut self,
         hub: &HubState,
         scan: &Scan,
         batch: &mut Batch,
@@ -312,14 +315,21 @@ impl TopicSet {
         now: Option<Moment>,
     ) -> Option<u64> {
         let (mask, bounds) = (self.mask_after(at), &hub.settings.bounds);
-        hub.visit_recent(at, scan.through, |number, message| {
+        let mut looks = MAX_LOOKS;
+        hub.visit_recent(at, scan.through, |number, message, sets| {
             if batch.is_full() && !looks_ahead {
                 return ControlFlow::Break(());
             }
             if !message.has_any(mask) {
                 return ControlFlow::Continue(());
             }
-            match (self.gets(number, message), message.bytes()) {
+            let known = self.gets(number, message);
+            let learned = known.or_else(|| self.learn(number, message, sets));
+            let gets = learned.or_else(|| {
+                looks = looks.checked_sub(1)?;
+                self.look(number, message)
+            });
+            match (gets, message.bytes()) {
                 (Some(false), _) => {}
                 (Some(true), Some(bytes)) => {
                     // A client that resumes does not get messages that are too old.
@@ -350,6 +360,8 @@ impl TopicSet {
         let found = hub.find_recent(at, scan.through, self.mask_after(at), room)?;
         let through = found.through;
         for (number, topic) in found.into_messages() {
+            #[cfg(test)]
+            crate::hub::work_counts::note_look();
             if batch.is_full() && !looks_ahead(scan, reported) {
                 break;
             }

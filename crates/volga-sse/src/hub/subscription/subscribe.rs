@@ -15,7 +15,7 @@ use crate::hub::subscription::parts::SubscriptionParts;
 use crate::hub::subscription::start::{ResumePoint, StartPoint, StartRequest};
 use crate::hub::subscription::topics::{SubscribedTopics, TopicSet};
 use crate::hub::subscription::waiting::Waiting;
-use crate::hub::topic::pattern::{Pattern, TopicFilter};
+use crate::hub::topic::pattern::FilterText;
 use crate::hub::topic::subscriber::{Subscriber, SubscriptionEnd};
 use crate::stream::refusal::RefusalResponse;
 
@@ -161,20 +161,12 @@ impl<'a> Subscribe<'a> {
             return Err(SubscribeError::Closed { refusal: settings.closed_response });
         }
         self.hub.sweep_step(&mut locked, now);
-        let names = filters.iter().filter_map(|filter| match filter {
-            TopicFilter::Name(name) => Some(name.as_str()),
-            TopicFilter::Pattern(_) => None,
-        });
+        let (names, patterns) =
+            filters.split_at(filters.partition_point(|filter| !filter.is_pattern));
+        let names = names.iter().map(|name| &*name.text);
         // This is the last step that can fail.
         let mut named = locked.topics_to_read(names, settings)?;
         named.sort_unstable_by_key(|topic| topic.id);
-        let patterns: Vec<&Pattern> = filters
-            .iter()
-            .filter_map(|filter| match filter {
-                TopicFilter::Name(_) => None,
-                TopicFilter::Pattern(pattern) => Some(pattern),
-            })
-            .collect();
         let last = locked.last_number;
         let subscriber = Arc::new(Subscriber::new(last));
         if is_closed {
@@ -188,14 +180,14 @@ impl<'a> Subscribe<'a> {
                 let memberships: Vec<_> =
                     (0..).zip(&named).map(|(tag, topic)| topic.join(&subscriber, tag)).collect();
                 locked.remembers_messages = true;
-                let mut join = |(tag, pattern): (u32, &&'_ Pattern)| {
+                let mut join = |(tag, pattern): (u32, &FilterText)| {
                     let (membership, is_new) =
-                        self.hub.patterns.join(pattern, &subscriber, tag, last);
+                        self.hub.patterns.join(&pattern.text, &subscriber, tag, last);
                     new_patterns.extend(is_new.then(|| Arc::clone(&membership.pattern)));
                     membership
                 };
                 let tags = memberships.len() as u32..;
-                let of_patterns = tags.zip(&patterns).map(&mut join).collect();
+                let of_patterns = tags.zip(patterns).map(&mut join).collect();
                 SubscribedTopics::Several(Box::new(TopicSet::new(memberships, of_patterns, last)))
             }
         };
@@ -247,7 +239,7 @@ impl<'a> Subscribe<'a> {
     }
 
     /// Takes the names and patterns, parsed and each once.
-    fn take_filters(&mut self) -> Result<Vec<TopicFilter>, SubscribeError> {
+    fn take_filters(&mut self) -> Result<Vec<FilterText>, SubscribeError> {
         let settings = &self.hub.settings;
         let max = settings.max_topics_per_subscription;
         if self.topics.is_empty() {
@@ -258,10 +250,10 @@ impl<'a> Subscribe<'a> {
         }
         let mut filters = Vec::with_capacity(self.topics.len());
         for text in std::mem::take(&mut self.topics) {
-            let filter = TopicFilter::parse(text, settings.max_topic_name)?;
-            if let TopicFilter::Name(name) = &filter
+            let filter = FilterText::parse(text, settings.max_topic_name)?;
+            if !filter.is_pattern
                 && self.policy == Policy::Latest
-                && settings.max_keys(name).is_none()
+                && settings.max_keys(&filter.text).is_none()
             {
                 return Err(SubscribeError::NotKeyed);
             }

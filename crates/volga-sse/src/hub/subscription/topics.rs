@@ -7,6 +7,7 @@ use crate::hub::presence::overlaps::FilterSet;
 use crate::hub::settings::HubSettings;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::state::recent_messages::{RecentMessage, RecentMessages};
+use crate::hub::state::recent_sets::RecentSets;
 use crate::hub::subscription::backlog::Backlog;
 use crate::hub::subscription::matching::{KnownSets, NamedIndex};
 use crate::hub::topic::Topic;
@@ -59,6 +60,8 @@ pub(crate) struct TopicSet {
     pub(super) patterns: Box<[PatternMembership]>,
     /// The sorted IDs of the patterns.
     pattern_ids: Box<[u32]>,
+    /// The hub has had all of these patterns since this version.
+    pattern_version: u64,
     /// The messages after `mask_since` that it gets have one of these bits.
     mask: u64,
     mask_since: u64,
@@ -83,11 +86,13 @@ impl TopicSet {
         let of_patterns = patterns.iter().map(|membership| membership.pattern.bit());
         let mask = of_topics.chain(of_patterns).fold(0, |mask, bit| mask | bit);
         let since = patterns.iter().map(|membership| membership.pattern.since);
+        let version = patterns.iter().map(|membership| membership.pattern.version);
         let has_all = patterns.iter().any(|membership| &**membership.pattern.pattern.text() == ">");
         let named_index =
             NamedIndex::new(named.iter().map(|membership| membership.topic.short_id()));
         Self {
             pattern_ids,
+            pattern_version: version.max().unwrap_or(0),
             mask,
             mask_since: since.max().unwrap_or(0),
             named: named.into(),
@@ -151,7 +156,7 @@ impl TopicSet {
     /// [`gets`](Self::gets).
     pub(super) fn has_found(&mut self, topic: &Topic, hub: &HubState) -> bool {
         if self.has_patterns() {
-            let (set, has_own) = hub.patterns.check(topic, &self.pattern_ids);
+            let (set, has_own) = self.check(topic, hub);
             self.known_sets.note(set, has_own, self.patterns.len());
             if has_own {
                 return true;
@@ -161,7 +166,11 @@ impl TopicSet {
     }
 
     pub(crate) fn matches(&self, topic: &Topic, hub: &HubState) -> bool {
-        self.has_patterns() && hub.patterns.check(topic, &self.pattern_ids).1
+        self.has_patterns() && self.check(topic, hub).1
+    }
+
+    fn check(&self, topic: &Topic, hub: &HubState) -> (u32, bool) {
+        hub.patterns.check(topic, &self.pattern_ids, self.pattern_version)
     }
 
     /// Whether the subscription gets a message that the hub remembers with its bytes, as far as
@@ -182,6 +191,38 @@ impl TopicSet {
         } else {
             has_own.filter(|has| *has || is_complete)
         }
+    }
+
+    /// The same for a message about which [`gets`](Self::gets) knows nothing. Looks at the set of
+    /// patterns that matched the message.
+    pub(super) fn learn(
+        &mut self,
+        number: u64,
+        message: &RecentMessage,
+        sets: &RecentSets,
+    ) -> Option<bool> {
+        if number <= self.mask_since {
+            return None;
+        }
+        let has_own = sets.has_any(message.patterns(), &self.pattern_ids)?;
+        self.known_sets.note(message.patterns(), has_own, self.patterns.len());
+        Some(has_own)
+    }
+
+    /// The same if that set is not in the list of the last messages, or is older than a pattern of
+    /// the subscription. Looks at the patterns that match the topic of the message. `None` if these
+    /// were not looked up since the subscription's patterns came.
+    #[cold]
+    pub(super) fn look(&mut self, number: u64, message: &RecentMessage) -> Option<bool> {
+        #[cfg(test)]
+        crate::hub::work_counts::note_look();
+        let has_own = message.topic()?.patterns.since(self.pattern_version, |set| {
+            set.as_ref().is_some_and(|set| set.has_any(&self.pattern_ids))
+        })?;
+        if number > self.mask_since {
+            self.known_sets.note(message.patterns(), has_own, self.patterns.len());
+        }
+        Some(has_own)
     }
 
     /// Visits all of its topics that exist. No lock is held meanwhile.

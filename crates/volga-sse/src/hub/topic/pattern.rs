@@ -5,13 +5,22 @@ use std::sync::Arc;
 use crate::hub::topic::name::{TopicError, check_segments};
 
 /// What a subscription asks for: one topic, or all topics whose names match a pattern.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum TopicFilter {
     Name(String),
     Pattern(Pattern),
 }
 
-impl TopicFilter {
+/// A valid name or pattern as text. Names come before patterns in the order.
+///
+/// A subscription needs no [`Pattern`] of its own if others read the pattern already.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct FilterText {
+    pub(crate) is_pattern: bool,
+    pub(crate) text: String,
+}
+
+impl FilterText {
     pub(crate) fn parse(text: impl Into<String>, max: usize) -> Result<Self, TopicError> {
         let text = text.into();
         check_segments(&text, max)?;
@@ -30,6 +39,13 @@ impl TopicFilter {
             }
             at = end + 1;
         }
+        Ok(Self { is_pattern, text })
+    }
+}
+
+impl TopicFilter {
+    pub(crate) fn parse(text: impl Into<String>, max: usize) -> Result<Self, TopicError> {
+        let FilterText { is_pattern, text } = FilterText::parse(text, max)?;
         Ok(if is_pattern { Self::Pattern(Pattern(text.into())) } else { Self::Name(text) })
     }
 
@@ -50,10 +66,15 @@ impl TopicFilter {
 }
 
 /// A name with wildcards. `*` stands for one segment, and `>` at the end for one or more segments.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Pattern(Arc<str>);
 
 impl Pattern {
+    /// The text must be that of a valid pattern.
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The pattern of a valid name or pattern. `None` if it is a name.
     pub(crate) fn of(filter: &Arc<str>) -> Option<Self> {
         filter.contains(['*', '>']).then(|| Self(Arc::clone(filter)))
@@ -80,13 +101,18 @@ impl Pattern {
 
     /// The segments, of which some are wildcards.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
-        self.0.split('.')
+        segments(&self.0)
     }
 
     /// The text with which every matching name begins.
     pub(crate) fn prefix(&self) -> &str {
         &self.0[..self.0.find(['*', '>']).unwrap_or(self.0.len())]
     }
+}
+
+/// The segments of a name or pattern.
+pub(crate) fn segments(text: &str) -> impl Iterator<Item = &str> {
+    text.split('.')
 }
 
 /// Whether a valid pattern matches a name, or a valid name is the same.

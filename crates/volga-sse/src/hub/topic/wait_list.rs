@@ -34,9 +34,22 @@ pub(crate) struct WaitList {
 }
 
 impl WaitList {
-    /// Adds a reader, which is awake. The tag says which of its lists this is.
+    /// Adds a reader. The tag says which of its lists this is.
+    ///
+    /// The next publisher visits the reader, as if it had gone to sleep. So a reader that reads
+    /// everything before somebody publishes has no list to tell that it sleeps, however many lists
+    /// it is in. A publisher that finds it awake notes that in the subscriber, and sets it aside.
     pub(crate) fn join(&self, subscriber: &Arc<Subscriber>, tag: u32) -> u32 {
-        lock(&self.readers).insert(Arc::clone(subscriber), tag)
+        let mut readers = lock(&self.readers);
+        let handle = readers.insert(Arc::clone(subscriber), tag);
+        readers.activate(handle);
+        drop(readers);
+        // If the flag is set already, the publisher that clears it takes the lock after this
+        // thread has released it, and so finds the reader.
+        if !self.has_sleeper.load(Ordering::Acquire) {
+            self.has_sleeper.swap(true, Ordering::AcqRel);
+        }
+        handle
     }
 
     /// Removes a reader. Returns it, and whether it was the last one.
@@ -55,6 +68,8 @@ impl WaitList {
     /// did: the publisher finds the reader, or the reader finds the message.
     #[inline]
     pub(crate) fn sleep(&self, handle: u32, is_set_aside: bool) {
+        #[cfg(test)]
+        crate::hub::work_counts::note_sleep();
         if is_set_aside {
             self.activate(handle);
         }
