@@ -11,7 +11,7 @@
 //! | `delivered_counts` | what subscriptions of several topics got of each topic |
 //! | `walk` | the topics that patterns match, a few at a time |
 //! | `statistics` | `Hub::stats` and `Hub::topic_stats` |
-//! | `relay` | what the feed of a shared hub brings |
+//! | `relay`, `rollback` | what the feed of a shared hub brings, and what its engine has lost |
 //! | `reorder_buffer` (pure) | messages that wait for earlier ones |
 
 pub(crate) mod ageing;
@@ -24,6 +24,7 @@ mod locking;
 pub(crate) mod recent_messages;
 pub(crate) mod relay;
 pub(crate) mod reorder_buffer;
+mod rollback;
 pub(crate) mod sharing;
 pub(crate) mod statistics;
 pub(crate) mod walk;
