@@ -10,6 +10,7 @@ thread_local! {
     static IS_HELD: Cell<bool> = const { Cell::new(false) };
     static HELD_WORK: Cell<usize> = const { Cell::new(0) };
     static MOST_HELD_WORK: Cell<usize> = const { Cell::new(0) };
+    static WORK: Cell<usize> = const { Cell::new(0) };
     static ENDED_UNDER_LOCK: Cell<usize> = const { Cell::new(0) };
     static OVERLAPS: Cell<usize> = const { Cell::new(0) };
     static BETWEEN_STEPS: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
@@ -43,14 +44,22 @@ pub(crate) fn note_held(is_held: bool) {
 }
 
 /// So many pieces of work were done that may grow with the hub or with a log: for example, so many
-/// messages were freed. It counts if this thread has the lock of a hub.
-pub(crate) fn note_held_work(pieces: usize) {
+/// messages were freed.
+pub(crate) fn note_work(pieces: usize) {
     // Messages may be freed when the counts of the thread are already gone.
-    let is_held = IS_HELD.try_with(Cell::get).unwrap_or(false);
+    let Ok(is_held) = IS_HELD.try_with(Cell::get) else { return };
+    WORK.set(WORK.get() + pieces);
     if is_held {
         HELD_WORK.set(HELD_WORK.get() + pieces);
         MOST_HELD_WORK.set(MOST_HELD_WORK.get().max(HELD_WORK.get()));
     }
+}
+
+/// Returns the result of a call, and all work that it has done.
+#[cfg(not(loom))]
+pub(crate) fn work<T>(call: impl FnOnce() -> T) -> (T, usize) {
+    WORK.set(0);
+    (call(), WORK.get())
 }
 
 /// Returns the result of a call, and the most work that it has done while it held the lock once.

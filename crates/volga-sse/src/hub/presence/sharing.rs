@@ -119,7 +119,7 @@ impl HubPresence {
         let (id, gone_at) = (announced.node, announced.gone_at);
         for PresenceChange { pair, kind } in announced.changes.by_ref().take(CHANGES_PER_STEP) {
             #[cfg(test)]
-            crate::hub::work_counts::note_held_work(1);
+            crate::hub::work_counts::note_work(1);
             match kind {
                 ChangeKind::Joined => self.join_elsewhere(id, pair, limits, wakers),
                 ChangeKind::Left => self.leave_elsewhere(id, &pair, gone_at, wakers),

@@ -36,7 +36,7 @@ impl LruList {
     pub(crate) fn make_place(&mut self, slot: u32) {
         while self.links.len() <= slot as usize {
             #[cfg(test)]
-            crate::hub::work_counts::note_held_work(1);
+            crate::hub::work_counts::note_work(1);
             self.links.push(Link { older: END, newer: END, is_listed: false });
         }
     }

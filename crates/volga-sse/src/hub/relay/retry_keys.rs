@@ -52,7 +52,7 @@ impl RetryKeys {
             && self.numbers.get(&key).is_some_and(|(last, _)| *last == at)
         {
             #[cfg(test)]
-            crate::hub::work_counts::note_held_work(1);
+            crate::hub::work_counts::note_work(1);
             self.numbers.remove(&key);
         }
     }

@@ -89,7 +89,7 @@ fn len_of(segment: usize) -> usize {
 /// Adds counts until there are so many.
 fn grow(counts: &mut Vec<AtomicU64>, len: usize) {
     #[cfg(test)]
-    crate::hub::work_counts::note_held_work(len.saturating_sub(counts.len()));
+    crate::hub::work_counts::note_work(len.saturating_sub(counts.len()));
     while counts.len() < len {
         counts.push(AtomicU64::new(0));
     }

@@ -48,14 +48,14 @@ impl Drop for StateGuard<'_> {
         if !locked.has_deferred() {
             return;
         }
-        let Deferred { wakers, removed, contents, garbage, expired, must_tell } =
+        let Deferred { wakers, removed, garbage, dropped_later, expired, must_tell } =
             locked.take_deferred();
         drop(locked);
         wakers.wake();
         self.hub.free_recent(&expired);
-        contents.into_iter().for_each(|contents| self.hub.free(contents));
+        garbage.into_iter().for_each(|garbage| self.hub.free(garbage));
         removed.iter().for_each(|topic| self.hub.free(topic.take_contents()));
-        drop(garbage);
+        drop(dropped_later);
         if must_tell {
             self.hub.finish_telling();
         }

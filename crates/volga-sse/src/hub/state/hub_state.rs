@@ -18,6 +18,7 @@ use crate::hub::relay::epochs::Place;
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::settings::HubSettings;
 use crate::hub::state::delivered_counts::DeliveredCounts;
+use crate::hub::state::garbage::GarbageQueue;
 use crate::hub::state::locked_state::LockedState;
 use crate::hub::state::recent_messages::{
     ForgottenMessages, NewMessage, RecentMatches, RecentMessage, RecentMessages,
@@ -68,6 +69,8 @@ pub(crate) struct HubState {
     /// The deliveries to subscriptions of several topics.
     delivered: Arc<DeliveredCounts>,
     pub(crate) counters: Counters,
+    /// What was dropped and is not freed yet.
+    pub(crate) garbage: GarbageQueue,
     /// How many steps the next [`catch_up`](Self::catch_up) does.
     pub(crate) owed_sweeps: AtomicU64,
     /// When a subscription without news last let the hub drop what has expired.
@@ -97,6 +100,7 @@ impl HubState {
             patterns,
             delivered,
             counters: Counters::default(),
+            garbage: GarbageQueue::default(),
             owed_sweeps: AtomicU64::new(0),
             #[cfg(not(all(test, loom)))]
             last_quiet_sweep: AtomicU64::new(0),
@@ -418,7 +422,7 @@ impl HubState {
             }
         });
         if let Some(taken) = taken {
-            locked.free_later(taken.into());
+            locked.free_later(TopicContents::from(taken));
         }
         self.free_recent(&dropped);
         dropped.clear();
@@ -441,7 +445,7 @@ impl HubState {
             let (number, removed) = (locked.last_number, locked.registry.removed);
             let forgotten = write(&self.recent).note(number, message, removed);
             if let Some(forgotten) = forgotten {
-                locked.drop_later(forgotten);
+                locked.free_later(forgotten);
             }
         }
         patterns
@@ -459,12 +463,6 @@ impl HubState {
         }
     }
 
-    /// Frees what was taken out of a topic. The caller holds no lock, because this takes time for a
-    /// long log.
-    pub(crate) fn free(&self, contents: TopicContents) {
-        contents.free(|numbers| self.free_recent(numbers));
-    }
-
     /// Forgets which messages came last. Those that have not read them look at all of their topics.
     pub(crate) fn forget_recent(&self) -> ForgottenMessages {
         write(&self.recent).clear()
@@ -475,7 +473,7 @@ impl HubState {
         let mut dropped = Vec::new();
         let (_, taken) = topic.expire(now, &self.settings.bounds, |number| dropped.push(number));
         self.free_recent(&dropped);
-        taken.into_iter().for_each(|taken| self.free(taken.into()));
+        taken.into_iter().for_each(|taken| self.free(TopicContents::from(taken)));
     }
 
     /// Panics if the list of the last messages holds one that no log holds. Its memory would not

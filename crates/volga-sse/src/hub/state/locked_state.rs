@@ -12,6 +12,7 @@ use crate::hub::presence::sharing::{AnnouncedChanges, SharingLimits};
 use crate::hub::registry::{HubFull, Registry, TopicReaders};
 use crate::hub::relay::retry_keys::RetryKeys;
 use crate::hub::settings::HubSettings;
+use crate::hub::state::garbage::Garbage;
 use crate::hub::state::identities::{Identities, IdentityGroup, IdentityMembership};
 use crate::hub::state::reorder_buffer::ReorderBuffer;
 use crate::hub::topic::key_table::{KeyChange, check_first_key};
@@ -43,10 +44,11 @@ pub(crate) struct LockedState {
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
     /// time.
     removed: Vec<Arc<Topic>>,
-    /// What was taken out of topics that are still read, for the same reason.
-    contents: Vec<TopicContents>,
+    /// What was taken out of topics that are still read, and out of the list of the last messages,
+    /// for the same reason.
+    garbage: Vec<Garbage>,
     /// Everything else of which there may be much, for the same reason.
-    garbage: Vec<Box<dyn Any + Send>>,
+    dropped_later: Vec<Box<dyn Any + Send>>,
     /// Where the numbers of the messages are collected that a publish drops. Empty in between.
     pub(crate) dropped: Vec<u64>,
     /// The retry keys of the last messages of a hub without a relay.
@@ -60,10 +62,10 @@ pub(crate) struct Deferred {
     pub(crate) wakers: WakerLists,
     /// Topics to clear.
     pub(crate) removed: Vec<Arc<Topic>>,
-    /// Contents to free.
-    pub(crate) contents: Vec<TopicContents>,
+    /// Messages and values to free.
+    pub(crate) garbage: Vec<Garbage>,
     /// Anything else to drop.
-    pub(crate) garbage: Vec<Box<dyn Any + Send>>,
+    pub(crate) dropped_later: Vec<Box<dyn Any + Send>>,
     /// The numbers of messages that have expired.
     pub(crate) expired: Vec<u64>,
     /// Whether watches must be told of changes.
@@ -201,14 +203,14 @@ impl LockedState {
         self.free_later(topic.take_contents());
     }
 
-    /// Frees what was taken out of a topic once the lock is released.
-    pub(crate) fn free_later(&mut self, contents: TopicContents) {
-        self.contents.push(contents);
+    /// Frees messages and values once the lock is released.
+    pub(crate) fn free_later(&mut self, garbage: impl Into<Garbage>) {
+        self.garbage.push(garbage.into());
     }
 
-    /// Drops something once the lock is released, because there may be much of it.
-    pub(crate) fn drop_later(&mut self, garbage: impl Any + Send) {
-        self.garbage.push(Box::new(garbage));
+    /// Drops anything else once the lock is released, because there may be much of it.
+    pub(crate) fn drop_later(&mut self, anything: impl Any + Send) {
+        self.dropped_later.push(Box::new(anything));
     }
 
     /// Notes that a message was appended to a topic.
@@ -380,8 +382,8 @@ impl LockedState {
     /// Whether there is work for the time after the lock is released.
     pub(crate) fn has_deferred(&self) -> bool {
         let frees_memory = !(self.removed.is_empty()
-            && self.contents.is_empty()
             && self.garbage.is_empty()
+            && self.dropped_later.is_empty()
             && self.registry.expired.is_empty()
             && self.registry.expired_logs.is_empty());
         self.must_tell || frees_memory || !self.wakers.is_empty()
@@ -390,13 +392,13 @@ impl LockedState {
     /// Takes the work for the time after the lock is released.
     pub(crate) fn take_deferred(&mut self) -> Deferred {
         let expired_logs = self.registry.expired_logs.drain(..).map(TopicContents::from);
-        self.contents.extend(expired_logs);
+        self.garbage.extend(expired_logs.map(Garbage::from));
         Deferred {
             must_tell: self.take_must_tell(),
             wakers: std::mem::take(&mut self.wakers),
             removed: std::mem::take(&mut self.removed),
-            contents: std::mem::take(&mut self.contents),
             garbage: std::mem::take(&mut self.garbage),
+            dropped_later: std::mem::take(&mut self.dropped_later),
             expired: std::mem::take(&mut self.registry.expired),
         }
     }

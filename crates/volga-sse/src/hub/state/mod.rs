@@ -6,6 +6,7 @@
 //! | `locked_state` | what the hub's one lock guards |
 //! | `identities` | the subscriptions of each identity |
 //! | `ageing` | what is old goes by time |
+//! | `garbage` | memory is given back a little at a time |
 //! | `locking`, `guard` | how threads take and release that lock |
 //! | `recent_messages` | the last messages, in order |
 //! | `delivered_counts` | what subscriptions of several topics got of each topic |
@@ -16,6 +17,7 @@
 
 pub(crate) mod ageing;
 pub(crate) mod delivered_counts;
+pub(crate) mod garbage;
 pub(crate) mod guard;
 pub(crate) mod hub_state;
 pub(crate) mod identities;

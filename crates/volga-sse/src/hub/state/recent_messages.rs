@@ -60,13 +60,21 @@ struct Block {
 /// Messages that are not remembered any more. They may be many, so they are freed without a lock.
 #[derive(Debug)]
 pub(crate) struct ForgottenMessages {
-    _blocks: VecDeque<Block>,
+    blocks: VecDeque<Block>,
+}
+
+impl ForgottenMessages {
+    /// Frees a block. Returns true if there are more.
+    pub(crate) fn free_piece(&mut self) -> bool {
+        self.blocks.pop_front();
+        !self.blocks.is_empty()
+    }
 }
 
 #[cfg(test)]
 impl Drop for RecentMessage {
     fn drop(&mut self) {
-        crate::hub::work_counts::note_held_work(1);
+        crate::hub::work_counts::note_work(1);
     }
 }
 
@@ -169,7 +177,7 @@ impl RecentMessages {
     #[must_use]
     pub(crate) fn clear(&mut self) -> ForgottenMessages {
         (self.start, self.first) = (self.end, self.end);
-        ForgottenMessages { _blocks: std::mem::take(&mut self.blocks) }
+        ForgottenMessages { blocks: std::mem::take(&mut self.blocks) }
     }
 
     fn len(&self) -> usize {

@@ -13,7 +13,7 @@ use crate::hub::state::guard::StateGuard;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::state::relay::Changes;
 use crate::hub::state::walk::TOPICS_PER_PAGE;
-use crate::hub::topic::Topic;
+use crate::hub::topic::{Topic, TopicContents};
 
 /// A rollback of which no reader knows yet.
 pub(super) struct PendingRollback {
@@ -32,7 +32,7 @@ impl HubState {
         let mut rolled_back =
             PendingRollback { kept, base, first_lost: BTreeMap::new(), topics: Vec::new() };
         // Readers find out in the logs which of the last messages are still there.
-        drop(self.forget_recent());
+        self.free(self.forget_recent());
         // Topics come and go while this goes on. One that had a lost message is found here: among
         // the topics that were removed before, among those that are there, or among those that are
         // removed meanwhile.
@@ -53,7 +53,7 @@ impl HubState {
             let lost = topic.roll_back(kept, base);
             while topic.roll_back_values(kept) {}
             if let Some((first, taken)) = lost {
-                self.free(taken.into());
+                self.free(TopicContents::from(taken));
                 rolled_back.topics.push(Arc::clone(topic));
                 rolled_back.first_lost.entry(Arc::clone(&topic.name)).or_insert(first);
             }

@@ -82,7 +82,7 @@ impl KeyTable {
     /// Sets the newest value of a key. The caller has checked that there is room.
     pub(crate) fn set(&mut self, key: &str, number: u64, bytes: Bytes) {
         #[cfg(test)]
-        crate::hub::work_counts::note_held_work(1);
+        crate::hub::work_counts::note_work(1);
         let key = self.remove(key).unwrap_or_else(|| key.into());
         if number <= self.counted {
             self.unlogged_bytes += bytes.len() as u64;
@@ -94,7 +94,7 @@ impl KeyTable {
     /// Removes a key.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Arc<str>> {
         #[cfg(test)]
-        crate::hub::work_counts::note_held_work(1);
+        crate::hub::work_counts::note_work(1);
         let (key, number) = self.numbers.remove_entry(key)?;
         let value = self.newest.remove(&number);
         if let Some((_, bytes)) = value.filter(|_| number <= self.counted) {
@@ -174,7 +174,7 @@ impl KeyTable {
         let mut left = VALUES_PER_STEP;
         for (number, (_, bytes)) in uncounted.take(VALUES_PER_STEP) {
             #[cfg(test)]
-            crate::hub::work_counts::note_held_work(1);
+            crate::hub::work_counts::note_work(1);
             self.unlogged_bytes += bytes.len() as u64;
             self.counted = *number;
             left -= 1;

@@ -30,7 +30,7 @@ pub(crate) struct LogEntry {
 #[cfg(test)]
 impl Drop for LogEntry {
     fn drop(&mut self) {
-        crate::hub::work_counts::note_held_work(1);
+        crate::hub::work_counts::note_work(1);
     }
 }
 

@@ -95,29 +95,31 @@ struct TopicData {
 }
 
 /// The messages and values that were taken out of a topic. They may be many, so they are freed
-/// without a lock.
+/// without a lock, a piece at a time.
 #[derive(Debug, Default)]
 pub(crate) struct TopicContents {
     log: LogEntries,
-    _keys: Option<KeyTable>,
+    keys: Option<KeyTable>,
 }
 
 impl From<LogEntries> for TopicContents {
     fn from(log: LogEntries) -> Self {
-        Self { log, _keys: None }
+        Self { log, keys: None }
     }
 }
 
 impl TopicContents {
-    /// Frees the memory, one block after the other. Before that it passes the numbers of the
-    /// messages of each block to a function.
-    pub(crate) fn free(self, mut note: impl FnMut(&[u64])) {
-        let mut numbers = Vec::new();
-        for block in self.log.into_blocks() {
-            numbers.clear();
-            numbers.extend(block.iter().map(|entry: &LogEntry| entry.number));
-            note(&numbers);
+    /// Frees some of the messages, or else the values. Before that, it passes the numbers of these
+    /// messages to a function. Returns true if there is more to free.
+    pub(crate) fn free_piece(&mut self, note: impl FnOnce(&[u64])) -> bool {
+        let piece = self.log.take_front(MESSAGES_AT_ONCE);
+        if piece.is_empty() {
+            self.keys = None;
+            return false;
         }
+        let numbers: Vec<_> = piece.iter_from(0).map(|entry: &LogEntry| entry.number).collect();
+        note(&numbers);
+        !self.log.is_empty() || self.keys.is_some()
     }
 }
 
@@ -227,7 +229,7 @@ impl Topic {
         let log = data.log.take();
         let dropped = data.log.dropped();
         let keys = data.keys.as_mut().map(|keys| keys.clear(dropped));
-        TopicContents { log, _keys: keys }
+        TopicContents { log, keys }
     }
 
     /// Lets every subscription that has not read up to this number report a gap, although this is
