@@ -6,6 +6,7 @@
 //! waker of its own, as a task would.
 
 mod behind;
+mod held;
 mod many;
 
 use std::{
@@ -248,12 +249,16 @@ fn resuming() -> Duration {
 
 fn main() {
     // `cargo xtask bench --bench hub -- many` runs the rows of many topics alone. With `behind` in
-    // its place, the rows of readers that are behind run alone.
+    // its place, the rows of readers that are behind run alone, and with `held` the rows of what
+    // may hold up a publish.
     if std::env::args().any(|arg| arg == "many") {
         return many::run();
     }
     if std::env::args().any(|arg| arg == "behind") {
         return behind::run();
+    }
+    if std::env::args().any(|arg| arg == "held") {
+        return held::run();
     }
     // The bodies need a runtime for their timers. The program does not run inside of `block_on`,
     // where tokio would make a subscriber pause after 128 messages.
@@ -277,4 +282,5 @@ fn main() {
     println!("resuming and reading 1,000 messages: {:.1?}", resuming());
     many::run();
     behind::run();
+    held::run();
 }

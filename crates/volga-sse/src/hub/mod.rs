@@ -44,16 +44,21 @@
 // | `presence` | who subscribes to a topic |
 // | `relay` | several nodes as one hub |
 // | `state` | what all handles share, and what the hub's lock guards |
-// | `slot_map`, `stepped_map` | a dense slot map, and a hash map that grows in small steps |
+// | `slot_map` | a dense slot map |
+// | `stepped_map`, `stepped_queue`, `stepped_vec` | collections that grow in small steps |
 // | `clock`, `sync`, `plural` | time, locks, plurals |
 // | `loom_model`, `loom_model_shared` | the hub, and a shared hub, under every order of their threads |
 // | `pattern_model` | readers of several topics, compared with a plain list |
 // | `removal_tests` | readers of topics that are removed |
+// | `held_work_tests` | the work of calls while they hold the hub's lock |
+// | `rollback_model` | what happens while an engine's loss of messages is taken in |
 
 mod builder;
 mod clock;
 mod error;
 mod handle;
+#[cfg(all(test, not(loom)))]
+mod held_work_tests;
 #[cfg(all(test, loom))]
 mod loom_model;
 #[cfg(all(test, loom))]
@@ -68,11 +73,15 @@ mod registry;
 mod relay;
 #[cfg(all(test, not(loom)))]
 mod removal_tests;
+#[cfg(all(test, not(loom)))]
+mod rollback_model;
 mod settings;
 mod slot_map;
 mod state;
 mod stats;
 mod stepped_map;
+mod stepped_queue;
+mod stepped_vec;
 mod subscription;
 mod sync;
 mod topic;

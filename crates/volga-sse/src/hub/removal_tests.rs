@@ -204,6 +204,29 @@ async fn a_reader_that_has_not_read_a_removed_message_is_told_or_ends() {
     }
 }
 
+/// The topic is removed before the client returns. Before the client reads, the hub may forget that.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_returns_late_is_told_of_a_removed_message_whenever_it_reads() {
+    for (_, filters, cause, sleep) in cases().filter(|(policy, ..)| *policy == Policy::Gap) {
+        for first_sleep in [Sleep::Short, Sleep::ManyTopics] {
+            let case = format!("{filters:?} {cause:?} {first_sleep:?} {sleep:?}");
+            let hub = hub(Policy::Gap, false);
+            let start = publish(&hub, "c.x");
+            let id = hub.position();
+            let first = publish(&hub, "b.1");
+            remove(&hub, cause).await;
+            sleep_through(&hub, first_sleep);
+            let mut reader = hub.subscribe(filters).resume(id).open().expect("room");
+            sleep_through(&hub, sleep);
+            let Some(Delivery::Gap(gap)) = next(&mut reader) else {
+                panic!("{case}: no gap after {start}");
+            };
+            assert!(gap.through().number() >= first, "{case}");
+            assert_eq!((next(&mut reader), reader.end()), (None, None), "{case}");
+        }
+    }
+}
+
 /// A client that resumes is told only of topics that its patterns match.
 #[tokio::test(start_paused = true)]
 async fn a_gap_has_a_snapshot_only_if_a_keyed_topic_may_match() {

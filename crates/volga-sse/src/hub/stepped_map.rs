@@ -65,6 +65,11 @@ impl<K, V> SteppedMap<K, V> {
         self.parts.iter().flatten().map(|entry| (&entry.key, &entry.value))
     }
 
+    /// The keys, in any order.
+    pub(crate) fn into_keys(self) -> impl Iterator<Item = K> {
+        self.parts.into_iter().flatten().map(|entry| entry.key)
+    }
+
     /// Splits the next part if the parts have too many entries.
     fn grow(&mut self) {
         let new = self.parts.len();

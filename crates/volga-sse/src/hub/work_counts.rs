@@ -1,16 +1,21 @@
-//! Counts the work of publishers, readers and presence, for tests that compare counts instead of times.
+//! Counts the work of publishers, readers and presence, for tests that compare counts instead of
+//! times. Also lets a test do something between two steps of a call.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 thread_local! {
     static VISITS: Cell<usize> = const { Cell::new(0) };
     static LOCKS: Cell<usize> = const { Cell::new(0) };
     static TOLD: Cell<usize> = const { Cell::new(0) };
     static IS_HELD: Cell<bool> = const { Cell::new(false) };
+    static HELD_WORK: Cell<usize> = const { Cell::new(0) };
+    static MOST_HELD_WORK: Cell<usize> = const { Cell::new(0) };
+    static WORK: Cell<usize> = const { Cell::new(0) };
     static ENDED_UNDER_LOCK: Cell<usize> = const { Cell::new(0) };
     static OVERLAPS: Cell<usize> = const { Cell::new(0) };
     static LOOKS: Cell<usize> = const { Cell::new(0) };
     static SLEEPS: Cell<usize> = const { Cell::new(0) };
+    static BETWEEN_STEPS: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
 }
 
 /// A publisher has visited a reader.
@@ -47,6 +52,53 @@ pub(crate) fn note_overlap() {
 /// This thread now has the lock of a hub, or has it no more.
 pub(crate) fn note_held(is_held: bool) {
     IS_HELD.set(is_held);
+    HELD_WORK.set(0);
+}
+
+/// So many pieces of work were done that may grow with the hub or with a log: for example, so many
+/// messages were freed.
+pub(crate) fn note_work(pieces: usize) {
+    // Messages may be freed when the counts of the thread are already gone.
+    let Ok(is_held) = IS_HELD.try_with(Cell::get) else { return };
+    WORK.set(WORK.get() + pieces);
+    if is_held {
+        HELD_WORK.set(HELD_WORK.get() + pieces);
+        MOST_HELD_WORK.set(MOST_HELD_WORK.get().max(HELD_WORK.get()));
+    }
+}
+
+/// Returns the result of a call, and all work that it has done.
+#[cfg(not(loom))]
+pub(crate) fn work<T>(call: impl FnOnce() -> T) -> (T, usize) {
+    WORK.set(0);
+    (call(), WORK.get())
+}
+
+/// Returns the result of a call, and the most work that it has done while it held the lock once.
+#[cfg(not(loom))]
+pub(crate) fn held_work<T>(call: impl FnOnce() -> T) -> (T, usize) {
+    MOST_HELD_WORK.set(0);
+    (call(), MOST_HELD_WORK.get())
+}
+
+/// A call is about to take the lock for one of many steps. Other threads may do anything now, and a
+/// test does it here.
+pub(crate) fn between_steps() {
+    // What the test does may have steps of its own.
+    let action = BETWEEN_STEPS.take();
+    if let Some(mut action) = action {
+        action();
+        BETWEEN_STEPS.set(Some(action));
+    }
+}
+
+/// Runs a call, and an action before each of its steps.
+#[cfg(not(loom))]
+pub(crate) fn with_steps<T>(action: impl FnMut() + 'static, call: impl FnOnce() -> T) -> T {
+    BETWEEN_STEPS.set(Some(Box::new(action)));
+    let result = call();
+    BETWEEN_STEPS.set(None);
+    result
 }
 
 /// A subscription was ended.

@@ -19,7 +19,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::hub::patterns::pattern_set::PatternSet;
-use crate::hub::patterns::shared_pattern::{PatternMembership, SharedPattern};
+use crate::hub::patterns::shared_pattern::{PatternMembership, RemovedNumbers, SharedPattern};
 use crate::hub::patterns::tree::PatternTree;
 use crate::hub::sync::{AtomicU64, Ordering, RwLock, read, write};
 use crate::hub::topic::Topic;
@@ -172,6 +172,14 @@ impl Patterns {
     /// forgotten. Called only under the hub's lock.
     pub(crate) fn set_forgotten(&self, number: u64) {
         self.forgotten.store(number, Ordering::Relaxed);
+    }
+
+    /// Tells the patterns that match a name of a topic that was removed, because the hub forgets it.
+    pub(crate) fn note_forgotten(&self, name: &str, numbers: RemovedNumbers) {
+        if self.version.load(Ordering::Acquire) > 0 {
+            let index = read(&self.index);
+            index.tree.find(name, &mut |pattern| pattern.note_removed(numbers));
+        }
     }
 
     /// Visits every pattern. Each pattern that is there from the start to the end is visited once.

@@ -1,10 +1,11 @@
 //! Who subscribes on the other nodes of a shared hub, as those have announced it. Pure.
 
-use std::collections::hash_set::IntoIter;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
 
 use crate::hub::clock::Moment;
 use crate::hub::presence::announcement::PresentPair;
+use crate::hub::stepped_map::SteppedMap;
 
 /// Of how many other nodes a hub knows who subscribes there. The identities of further nodes are
 /// not listed.
@@ -36,17 +37,39 @@ pub(super) struct OtherNode {
     /// When it said something last, and for how long that is good.
     pub(super) last_at: Moment,
     pub(super) lease: u64,
-    pub(super) present: HashSet<PresentPair>,
-    /// Pairs that were present before the list that is being received.
-    pub(super) unconfirmed: HashSet<PresentPair>,
+    pub(super) present: PairSet,
+    /// Pairs that were present before the list that is being received, and before those lists of
+    /// which the rest never came.
+    pub(super) unconfirmed: Vec<PairSet>,
 }
 
+/// Names and patterns with their identities.
+pub(super) type PairSet = SteppedMap<PresentPair, ()>;
+
 /// Pairs that are not present on a node any more.
-#[derive(Debug)]
 pub(super) struct Departure {
     pub(super) node: u64,
-    pub(super) pairs: IntoIter<PresentPair>,
+    pub(super) pairs: Box<dyn Iterator<Item = PresentPair> + Send>,
     pub(super) gone_at: Option<Moment>,
+}
+
+impl Departure {
+    pub(super) fn new(node: u64, pairs: PairSet, gone_at: Option<Moment>) -> Self {
+        Self { node, pairs: Box::new(pairs.into_keys()), gone_at }
+    }
+}
+
+impl fmt::Debug for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Departure").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+impl OtherNode {
+    /// Removes a pair from those that are not confirmed. Returns whether it was there.
+    pub(super) fn remove_unconfirmed(&mut self, pair: &PresentPair) -> bool {
+        self.unconfirmed.iter_mut().any(|pairs| pairs.remove(pair).is_some())
+    }
 }
 
 impl OtherNodes {
@@ -62,8 +85,7 @@ impl OtherNodes {
         let Some(node) = self.nodes.remove(&id) else { return };
         let gone_at = node.last_at.after(grace);
         let gone_at = (gone_at > now).then_some(gone_at);
-        for pairs in [node.present, node.unconfirmed] {
-            self.departing.push_back(Departure { node: id, pairs: pairs.into_iter(), gone_at });
-        }
+        let all = node.unconfirmed.into_iter().chain([node.present]);
+        self.departing.extend(all.map(|pairs| Departure::new(id, pairs, gone_at)));
     }
 }

@@ -1,9 +1,10 @@
 //! The subscriptions that may read one topic in several ways: by its name and by patterns. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::hub::stepped_map::SteppedMap;
 use crate::hub::topic::pattern::is_match;
 
 /// The subscriptions of each identity that have several names and patterns, at least one pattern
@@ -13,7 +14,7 @@ use crate::hub::topic::pattern::is_match;
 /// match the same topic, the sum for the topic counts the subscription twice. This says how much to
 /// subtract. Subscriptions with the same names and patterns share an entry.
 #[derive(Debug, Default)]
-pub(crate) struct Overlaps(HashMap<Arc<str>, FilterSets>);
+pub(crate) struct Overlaps(SteppedMap<Arc<str>, FilterSets>);
 
 /// The different names and patterns of an identity's subscriptions, and how many have each.
 pub(crate) type FilterSets = BTreeMap<FilterSet, usize>;
@@ -32,7 +33,7 @@ pub(crate) type FilterSet = Box<[Arc<str>]>;
 impl Overlaps {
     /// Adds a subscription.
     pub(crate) fn add(&mut self, identity: &Arc<str>, filters: FilterSet) {
-        let of_identity = self.0.entry(Arc::clone(identity)).or_default();
+        let of_identity = self.0.entry_or_default(Arc::clone(identity));
         *of_identity.entry(filters).or_default() += 1;
     }
 
@@ -89,6 +90,6 @@ impl Overlaps {
 
     #[cfg(all(test, not(loom)))]
     pub(crate) fn len(&self) -> usize {
-        self.0.values().map(BTreeMap::len).sum()
+        self.0.iter().map(|(_, sets)| sets.len()).sum()
     }
 }

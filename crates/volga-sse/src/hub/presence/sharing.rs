@@ -13,6 +13,9 @@ use crate::hub::presence::other_nodes::{Departure, MAX_OTHER_NODES, OtherNode};
 /// How many pairs of a node that is gone depart in one step.
 const MAX_DEPARTING: usize = 64;
 
+/// How many changes of an announcement are taken in one step.
+pub(crate) const CHANGES_PER_STEP: usize = 64;
+
 /// The longest lease that another node may ask for, in milliseconds.
 pub(crate) const MAX_LEASE: u64 = 60_000;
 
@@ -23,38 +26,46 @@ pub(crate) struct SharingLimits {
     pub(crate) max: usize,
     /// How long a name or pattern may be. A longer pattern matches only names that are longer.
     pub(crate) max_name: usize,
-    /// For how long an identity that has left may return, in milliseconds.
-    pub(crate) grace: u64,
+}
+
+/// The changes of an announcement that are still to be taken.
+#[derive(Debug)]
+pub(crate) struct AnnouncedChanges {
+    node: u64,
+    changes: std::vec::IntoIter<PresenceChange>,
+    /// When an identity that leaves is gone. `None` if it is gone at once.
+    gone_at: Option<Moment>,
+    /// The announcement is the last part of a list.
+    ends_list: bool,
 }
 
 impl HubPresence {
-    /// Takes an announcement that another node made at a moment.
-    pub(crate) fn take_announcement(
+    /// Begins to take an announcement that another node made at a moment. Returns its changes,
+    /// which the caller takes a few at a time. `None` if they are not for this hub.
+    pub(crate) fn begin_announcement(
         &mut self,
         announcement: Announcement,
         at: Moment,
         now: Moment,
-        limits: SharingLimits,
-        wakers: &mut WakerLists,
-    ) {
+        grace: u64,
+    ) -> Option<AnnouncedChanges> {
         let Announcement { node: id, lease, from, through, part, changes } = announcement;
         let lease = u64::from(lease).min(MAX_LEASE);
-        let Some(nodes) = self.nodes() else { return };
-        let others = &mut nodes.others;
+        let others = &mut self.nodes()?.others;
         if !others.nodes.contains_key(&id) {
             if at.after(lease) <= now {
                 // This is history: the node has made newer announcements, or is gone.
-                return;
+                return None;
             }
             if others.nodes.len() >= MAX_OTHER_NODES {
                 others.unlisted += changes.len() as u64;
-                return;
+                return None;
             }
             // Before its first announcement, nobody was there.
             let node = OtherNode { through: from, is_complete: from == 0, ..OtherNode::default() };
             others.nodes.insert(id, node);
         }
-        let Some(node) = others.nodes.get_mut(&id) else { return };
+        let node = others.nodes.get_mut(&id)?;
         node.last_at = node.last_at.max(at);
         node.lease = lease;
         let is_new = match part {
@@ -68,16 +79,14 @@ impl HubPresence {
                 node.is_complete &= node.list.is_none();
                 node.list = None;
             }
-            return;
+            return None;
         }
         match part {
             Some(ListPart { index, .. }) => {
                 if index == 0 {
                     let before = std::mem::take(&mut node.present);
-                    if node.unconfirmed.is_empty() {
-                        node.unconfirmed = before;
-                    } else {
-                        node.unconfirmed.extend(before);
+                    if !before.is_empty() {
+                        node.unconfirmed.push(before);
                     }
                     node.through = through;
                 }
@@ -91,8 +100,26 @@ impl HubPresence {
                 node.through = through;
             }
         }
-        let gone_at = (limits.grace > 0).then(|| now.after(limits.grace));
-        for PresenceChange { pair, kind } in changes {
+        Some(AnnouncedChanges {
+            node: id,
+            changes: changes.into_iter(),
+            gone_at: (grace > 0).then(|| now.after(grace)),
+            ends_list: part.is_some_and(|part| part.is_last),
+        })
+    }
+
+    /// Takes a few changes of an announcement. Returns true if there are more. Until all of them
+    /// are taken, the caller begins with nothing else that other nodes have said.
+    pub(crate) fn announcement_step(
+        &mut self,
+        announced: &mut AnnouncedChanges,
+        limits: SharingLimits,
+        wakers: &mut WakerLists,
+    ) -> bool {
+        let (id, gone_at) = (announced.node, announced.gone_at);
+        for PresenceChange { pair, kind } in announced.changes.by_ref().take(CHANGES_PER_STEP) {
+            #[cfg(test)]
+            crate::hub::work_counts::note_work(1);
             match kind {
                 ChangeKind::Joined => self.join_elsewhere(id, pair, limits, wakers),
                 ChangeKind::Left => self.leave_elsewhere(id, &pair, gone_at, wakers),
@@ -102,9 +129,13 @@ impl HubPresence {
                 }
             }
         }
-        if part.is_some_and(|part| part.is_last) {
+        if announced.changes.len() > 0 {
+            return true;
+        }
+        if std::mem::take(&mut announced.ends_list) {
             self.finish_list(id, gone_at);
         }
+        false
     }
 
     fn finish_list(&mut self, id: u64, gone_at: Option<Moment>) {
@@ -112,8 +143,9 @@ impl HubPresence {
         let Some(node) = nodes.others.nodes.get_mut(&id) else { return };
         node.is_complete = true;
         node.list = None;
-        let pairs = std::mem::take(&mut node.unconfirmed).into_iter();
-        nodes.others.departing.push_back(Departure { node: id, pairs, gone_at });
+        let unconfirmed = std::mem::take(&mut node.unconfirmed).into_iter();
+        let departures = unconfirmed.map(|pairs| Departure::new(id, pairs, gone_at));
+        nodes.others.departing.extend(departures);
     }
 
     fn join_elsewhere(
@@ -130,10 +162,10 @@ impl HubPresence {
             return;
         }
         let Some(node) = others.nodes.get_mut(&id) else { return };
-        if node.unconfirmed.remove(&pair) {
-            node.present.insert(pair.clone());
+        if node.remove_unconfirmed(&pair) {
+            node.present.insert(pair.clone(), ());
         }
-        if node.present.contains(&pair) {
+        if node.present.get(&pair).is_some() {
             self.note_return(&pair.0, &pair.1);
             return;
         }
@@ -143,7 +175,7 @@ impl HubPresence {
             return;
         }
         others.held += 1;
-        node.present.insert(pair.clone());
+        node.present.insert(pair.clone(), ());
         let (filter, identity) = pair;
         self.join_from(&filter, &identity, Origin::OtherNode(id), wakers);
     }
@@ -157,7 +189,7 @@ impl HubPresence {
     ) {
         let Some(nodes) = self.nodes() else { return };
         let Some(node) = nodes.others.nodes.get_mut(&id) else { return };
-        if node.present.remove(pair) || node.unconfirmed.remove(pair) {
+        if node.present.remove(pair).is_some() || node.remove_unconfirmed(pair) {
             nodes.others.held -= 1;
             self.leave_from(&pair.0, &pair.1, Origin::OtherNode(id), gone_at, wakers);
         }
@@ -204,6 +236,18 @@ mod tests {
 
     const NOW: Moment = Moment(1_000_000);
 
+    fn take_all(
+        presence: &mut HubPresence,
+        announcement: Announcement,
+        at: Moment,
+        limits: SharingLimits,
+        wakers: &mut WakerLists,
+    ) {
+        if let Some(mut announced) = presence.begin_announcement(announcement, at, at, 0) {
+            while presence.announcement_step(&mut announced, limits, wakers) {}
+        }
+    }
+
     fn announcement(node: u64, identity: &str) -> Announcement {
         let pair = ("a".into(), identity.into());
         let changes = vec![PresenceChange { pair, kind: ChangeKind::Joined }];
@@ -214,11 +258,11 @@ mod tests {
     fn the_number_of_nodes_is_bounded_and_a_lease_makes_room() {
         let mut presence = HubPresence::default();
         presence.share();
-        let limits = SharingLimits { max: usize::MAX, max_name: 255, grace: 0 };
+        let limits = SharingLimits { max: usize::MAX, max_name: 255 };
         let mut wakers = WakerLists::default();
         let mut take = |presence: &mut HubPresence, node: u64, at: Moment| {
             let announcement = announcement(node, &node.to_string());
-            presence.take_announcement(announcement, at, at, limits, &mut wakers);
+            take_all(presence, announcement, at, limits, &mut wakers);
         };
         for node in 0..=MAX_OTHER_NODES as u64 {
             take(&mut presence, node, NOW);
@@ -241,7 +285,7 @@ mod tests {
     fn a_name_or_pattern_that_is_too_long_here_is_not_listed() {
         let mut presence = HubPresence::default();
         presence.share();
-        let limits = SharingLimits { max: usize::MAX, max_name: 5, grace: 0 };
+        let limits = SharingLimits { max: usize::MAX, max_name: 5 };
         let mut wakers = WakerLists::default();
         let names = ["a.b", "a.bcd", "a.bcde", "a.*.*", "a.*.*.*", ">"];
         let change = |name: &&str| PresenceChange {
@@ -253,7 +297,7 @@ mod tests {
         let leaves: Vec<_> =
             leaves.map(|change| PresenceChange { kind: ChangeKind::Left, ..change }).collect();
         let first = Announcement { changes, ..announcement(3, "anna") };
-        presence.take_announcement(first, NOW, NOW, limits, &mut wakers);
+        take_all(&mut presence, first, NOW, limits, &mut wakers);
         let others = |presence: &mut HubPresence| {
             let others = &presence.nodes().expect("shared").others;
             (others.held, others.unlisted, others.is_incomplete(usize::MAX))
@@ -261,7 +305,7 @@ mod tests {
         assert_eq!(others(&mut presence), (4, 2, false));
         assert_eq!(presence.entries(), 2 * 4);
         let last = Announcement { from: 1, through: 2, changes: leaves, ..announcement(3, "anna") };
-        presence.take_announcement(last, NOW, NOW, limits, &mut wakers);
+        take_all(&mut presence, last, NOW, limits, &mut wakers);
         assert_eq!(others(&mut presence), (0, 2, false));
         assert_eq!(presence.entries(), 0);
     }
@@ -270,14 +314,14 @@ mod tests {
     fn a_list_without_one_of_its_parts_is_asked_for_again() {
         let mut presence = HubPresence::default();
         presence.share();
-        let limits = SharingLimits { max: usize::MAX, max_name: 255, grace: 0 };
+        let limits = SharingLimits { max: usize::MAX, max_name: 255 };
         let mut wakers = WakerLists::default();
         let mut take = |presence: &mut HubPresence, index: u32, is_last: bool| {
             let part = Some(ListPart { index, is_last });
             let from = 7;
             let list = announcement(3, &index.to_string());
             let list = Announcement { from, through: from, part, ..list };
-            presence.take_announcement(list, NOW, NOW, limits, &mut wakers);
+            take_all(presence, list, NOW, limits, &mut wakers);
             presence.nodes().expect("shared").others.is_incomplete(usize::MAX)
         };
         assert!(take(&mut presence, 0, false));

@@ -1,5 +1,7 @@
 //! A least-recently-used list: which topics have been idle longest. Pure.
 
+use crate::hub::stepped_vec::SteppedVec;
+
 /// Marks the end of the list.
 const END: u32 = u32::MAX;
 
@@ -9,7 +11,7 @@ const END: u32 = u32::MAX;
 /// constant time.
 #[derive(Debug)]
 pub(crate) struct LruList {
-    links: Vec<Link>,
+    links: SteppedVec<Link>,
     oldest: u32,
     newest: u32,
     len: usize,
@@ -24,21 +26,28 @@ struct Link {
 
 impl Default for LruList {
     fn default() -> Self {
-        Self { links: Vec::new(), oldest: END, newest: END, len: 0 }
+        Self { links: SteppedVec::default(), oldest: END, newest: END, len: 0 }
     }
 }
 
 impl LruList {
+    /// Makes a place for a slot. If this is called for each new slot in turn, no later call has to
+    /// make many places at once.
+    pub(crate) fn make_place(&mut self, slot: u32) {
+        while self.links.len() <= slot as usize {
+            #[cfg(test)]
+            crate::hub::work_counts::note_work(1);
+            self.links.push(Link { older: END, newer: END, is_listed: false });
+        }
+    }
+
     /// Makes a slot the most recently used one. Adds it to the list if necessary.
     pub(crate) fn touch(&mut self, slot: u32) {
         if self.newest == slot {
             return;
         }
         self.remove(slot);
-        if self.links.len() <= slot as usize {
-            let free = Link { older: END, newer: END, is_listed: false };
-            self.links.resize(slot as usize + 1, free);
-        }
+        self.make_place(slot);
         self.links[slot as usize] = Link { older: self.newest, newer: END, is_listed: true };
         match self.links.get_mut(self.newest as usize) {
             Some(newest) => newest.newer = slot,
@@ -85,7 +94,7 @@ mod tests {
     fn in_order(list: &LruList) -> Vec<u32> {
         let mut slot = list.oldest;
         std::iter::from_fn(|| {
-            let link = list.links.get(slot as usize)?;
+            let link = (slot != END).then(|| list.links[slot as usize])?;
             Some(std::mem::replace(&mut slot, link.newer))
         })
         .collect()

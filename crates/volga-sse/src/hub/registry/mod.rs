@@ -22,12 +22,16 @@ use std::sync::Arc;
 
 use crate::hub::clock::Moment;
 use crate::hub::patterns::Patterns;
+use crate::hub::patterns::shared_pattern::RemovedNumbers;
 use crate::hub::registry::lru_list::LruList;
-use crate::hub::registry::removed_topics::RemovedTopics;
+use crate::hub::registry::removed_topics::{ForgottenNames, RemovedTopics};
 use crate::hub::settings::HubSettings;
 use crate::hub::state::delivered_counts::DeliveredCounts;
 use crate::hub::stepped_map::SteppedMap;
+use crate::hub::stepped_queue::SteppedQueue;
+use crate::hub::stepped_vec::SteppedVec;
 use crate::hub::topic::key_table::KeyChange;
+use crate::hub::topic::log::LogEntries;
 use crate::hub::topic::{Contents, Topic};
 
 /// How many topics one call handles at most: so many that have expired, and so many that have been
@@ -44,8 +48,8 @@ pub(crate) struct Registry {
     /// The same topics sorted by name, for patterns.
     by_name: BTreeMap<Arc<str>, Arc<Topic>>,
     /// What the registry knows of each topic, by the topic's slot.
-    records: Vec<TopicRecord>,
-    free_slots: Vec<u32>,
+    records: SteppedVec<TopicRecord>,
+    free_slots: SteppedQueue<u32>,
     next_id: u64,
     /// For each class, the topics that may make room for others, in the order of their last use.
     idle: [LruList; EVICTION_CLASSES],
@@ -54,6 +58,9 @@ pub(crate) struct Registry {
     /// Before this moment nothing expires and no topic has been idle for too long.
     next_sweep: Moment,
     removed_topics: RemovedTopics,
+    /// While the engine's loss of messages is taken in: the number after which messages are lost,
+    /// and the topics with such messages that were removed meanwhile.
+    watched_removals: Option<(u64, Vec<Arc<str>>)>,
     /// How many topics were ever removed.
     pub(crate) removed: u64,
     pub(crate) patterns: Arc<Patterns>,
@@ -63,6 +70,8 @@ pub(crate) struct Registry {
     pub(crate) evicted: u64,
     /// The numbers of messages that have expired, until the holder of the lock takes them.
     pub(crate) expired: Vec<u64>,
+    /// The same for messages of which one topic had many. They are freed with this.
+    pub(crate) expired_logs: Vec<LogEntries>,
     /// The deliveries to subscriptions of several topics.
     pub(crate) delivered: Arc<DeliveredCounts>,
     /// How many messages of removed topics were delivered.
@@ -109,6 +118,7 @@ const EVICTION_CLASSES: usize = 3;
 pub(crate) struct HubFull;
 
 impl Registry {
+    #[cfg(test)]
     pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
         self.by_name.values()
     }
@@ -184,11 +194,12 @@ impl Registry {
     pub(crate) fn add(&mut self, name: &str, settings: &HubSettings) -> Arc<Topic> {
         let name: Arc<str> = name.into();
         let earlier = self.removed_topics.take(&name);
-        let slot = self.free_slots.pop().unwrap_or_else(|| {
+        let slot = self.free_slots.pop_back().unwrap_or_else(|| {
             self.records.push(TopicRecord::default());
             // 2^32 topics do not fit into memory.
             (self.records.len() - 1) as u32
         });
+        self.idle.iter_mut().for_each(|list| list.make_place(slot));
         let max_keys = settings.max_keys(&name);
         let topic = Arc::new(Topic::new(self.next_id, slot, Arc::clone(&name), earlier, max_keys));
         self.delivered.begin(topic.short_id());
@@ -295,7 +306,9 @@ impl Registry {
                 continue;
             }
             let least = now.after(settings.bounds.age / EXPIRY_CHECKS_PER_AGE).next();
-            let next = topic.expire(now, &settings.bounds, |number| self.expired.push(number));
+            let note_expired = |number| self.expired.push(number);
+            let (next, taken) = topic.expire(now, &settings.bounds, note_expired);
+            self.expired_logs.extend(taken);
             self.schedule(slot, next.map(|(first, last)| first.max(least).min(last)));
             self.reclassify(&topic, settings, now);
         }
@@ -311,13 +324,17 @@ impl Registry {
         self.schedule(slot, None);
         self.set_class(slot, None);
         self.records[slot as usize] = TopicRecord::default();
-        self.free_slots.push(slot);
+        self.free_slots.push_back(slot);
         self.topics.remove(&topic.name);
         self.by_name.remove(&topic.name);
-        let max = settings.max_remembered_topics;
         self.tell_patterns(topic);
-        self.removed_topics.note(Arc::clone(&topic.name), topic.last_number_of_name(), max);
-        self.patterns.set_forgotten(self.removed_topics.floor());
+        let last = topic.last_number_of_name();
+        if let Some((after, names)) = &mut self.watched_removals
+            && last > *after
+        {
+            names.push(Arc::clone(&topic.name));
+        }
+        self.remember_removed(topic, last, settings);
         topic.set_removed();
         self.removed += 1;
         self.removed_delivered += topic.delivered() + self.delivered.end(topic.short_id());
@@ -334,17 +351,45 @@ impl Registry {
     }
 
     /// Notes that a message of a topic that does not exist is lost.
-    pub(crate) fn note_removed(&mut self, topic: &Topic, number: u64, max: usize) {
+    pub(crate) fn note_removed(&mut self, topic: &Topic, number: u64, settings: &HubSettings) {
         self.removed_topics.take(&topic.name);
         self.tell_patterns(topic);
-        self.removed_topics.note(Arc::clone(&topic.name), number, max);
+        self.remember_removed(topic, number, settings);
+    }
+
+    fn remember_removed(&mut self, topic: &Topic, number: u64, settings: &HubSettings) {
+        let max = settings.max_remembered_topics;
+        let forgotten = self.removed_topics.note(Arc::clone(&topic.name), number, max);
         self.patterns.set_forgotten(self.removed_topics.floor());
+        if let Some((last, name)) = forgotten {
+            // A pattern may have come after the topic was removed, and may have a reader that has
+            // not looked for the topic yet.
+            let last_of_keyed = if settings.max_keys(&name).is_some() { last } else { 0 };
+            let numbers = RemovedNumbers { last, last_of_keyed, message: 0 };
+            self.patterns.note_forgotten(&name, numbers);
+        }
     }
 
     /// Notes that messages up to this number are lost and may have belonged to any topic.
-    pub(crate) fn note_loss(&mut self, number: u64) {
-        self.removed_topics.raise_floor(number);
+    #[must_use]
+    pub(crate) fn note_loss(&mut self, number: u64) -> Option<ForgottenNames> {
+        let forgotten = self.removed_topics.raise_floor(number);
         self.patterns.set_forgotten(self.removed_topics.floor());
+        forgotten
+    }
+
+    /// Notes from now on the names of the topics that are removed and had a message after this
+    /// number.
+    pub(crate) fn watch_removals(&mut self, after: u64) {
+        self.watched_removals = Some((after, Vec::new()));
+    }
+
+    /// Takes the names that were noted. If there are none, no more names are noted.
+    pub(crate) fn take_watched_removals(&mut self) -> Vec<Arc<str>> {
+        let Some((_, names)) = &mut self.watched_removals else { return Vec::new() };
+        let names = std::mem::take(names);
+        self.watched_removals.take_if(|_| names.is_empty());
+        names
     }
 
     /// Tells the patterns that match a topic of its removal, or of that of earlier topics of its

@@ -14,7 +14,7 @@ use crate::hub::relay::payload;
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::relay::state::RelayState;
 use crate::hub::state::hub_state::HubState;
-use crate::hub::state::relay::{EpochStart, SnapshotOutcome};
+use crate::hub::state::relay::{EpochStart, SnapshotOutcome, TAKEN_AT_ONCE};
 use crate::hub::state::reorder_buffer::{EarlyMessage, OwnedKeyChange};
 use crate::hub::sync::Ordering;
 use crate::hub::topic::key_table::KeyChange;
@@ -22,10 +22,6 @@ use crate::hub::topic::name::check_name;
 
 /// How often an adapter asks its feed for [announcements](Feed::announcements).
 pub const ANNOUNCE_INTERVAL: Duration = Duration::from_millis(250);
-
-/// How many messages are taken under one lock, so that clients that subscribe do not wait for a
-/// whole history.
-const MESSAGES_PER_LOCK: usize = 512;
 
 /// The way from an engine into a shared hub, from
 /// [`HubBuilder::build_shared`](crate::hub::HubBuilder::build_shared). The adapter's one task that
@@ -116,7 +112,7 @@ impl Feed {
             if self.shared.current_epoch() == Some(epoch) {
                 early.extend(self.prepare(&incoming));
             }
-            if early.len() == MESSAGES_PER_LOCK {
+            if early.len() == TAKEN_AT_ONCE {
                 self.put(&mut early);
             }
         }

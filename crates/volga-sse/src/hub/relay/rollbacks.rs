@@ -7,9 +7,10 @@ use std::sync::Arc;
 /// one may be told of a gap although it had received none of its messages.
 const MAX_ROLLBACKS: usize = 8;
 
-/// The last rollbacks, the oldest first.
-#[derive(Debug, Default)]
-pub(crate) struct Rollbacks(Vec<Rollback>);
+/// The last rollbacks, the oldest first. A copy shares them, so a reader looks at them without a
+/// lock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rollbacks(Vec<Arc<Rollback>>);
 
 /// The engine has lost the messages after one number and before another.
 #[derive(Debug)]
@@ -23,20 +24,26 @@ pub(crate) struct Rollback {
 }
 
 impl Rollbacks {
-    pub(crate) fn push(&mut self, rollback: Rollback) {
-        if self.0.len() == MAX_ROLLBACKS {
-            let oldest = self.0.remove(0);
-            let next = &mut self.0[0];
-            next.kept = next.kept.min(oldest.kept);
-            next.first_lost = None;
+    /// Returns the rollbacks that are not remembered one by one any more. They may have many names,
+    /// so the caller drops them without a lock.
+    #[must_use]
+    pub(crate) fn push(&mut self, rollback: Rollback) -> Vec<Arc<Rollback>> {
+        self.0.push(Arc::new(rollback));
+        if self.0.len() <= MAX_ROLLBACKS {
+            return Vec::new();
         }
-        self.0.push(rollback);
+        let merged = Rollback {
+            kept: self.0[0].kept.min(self.0[1].kept),
+            through: self.0[1].through,
+            first_lost: None,
+        };
+        self.0.splice(..2, [Arc::new(merged)]).collect()
     }
 
     /// The numbers after which and up to which a subscription is told of a gap, if it has read up
     /// to `cursor`. `reads` says whether it reads the topic of a name.
     pub(crate) fn find(&self, cursor: u64, reads: impl Fn(&str) -> bool) -> Option<(u64, u64)> {
-        let is_seen = |rollback: &&Rollback| {
+        let is_seen = |rollback: &&Arc<Rollback>| {
             let is_within = rollback.kept < cursor && cursor < rollback.through;
             is_within
                 && rollback.first_lost.as_ref().is_none_or(|topics| {
@@ -60,7 +67,7 @@ mod tests {
     #[test]
     fn only_readers_who_have_received_a_lost_message_are_told() {
         let mut all = Rollbacks::default();
-        all.push(rollback(10, 15, &[("a", 12), ("b", 14)]));
+        assert!(all.push(rollback(10, 15, &[("a", 12), ("b", 14)])).is_empty());
         assert_eq!(all.find(10, |_| true), None);
         assert_eq!(all.find(11, |_| true), None);
         assert_eq!(all.find(12, |topic| topic == "a"), Some((10, 15)));
@@ -74,7 +81,7 @@ mod tests {
     fn an_old_rollback_is_told_to_more_readers_and_never_to_fewer() {
         let mut all = Rollbacks::default();
         for base in 0..2 * MAX_ROLLBACKS as u64 {
-            all.push(rollback(10 * base + 2, 10 * base + 9, &[("a", 10 * base + 5)]));
+            drop(all.push(rollback(10 * base + 2, 10 * base + 9, &[("a", 10 * base + 5)])));
         }
         assert_eq!(all.0.len(), MAX_ROLLBACKS);
         for base in 0..2 * MAX_ROLLBACKS as u64 {

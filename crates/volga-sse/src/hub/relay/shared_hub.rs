@@ -89,8 +89,10 @@ impl SharedHub {
         write(&self.epochs).begin(id, base, kept);
     }
 
-    pub(crate) fn add_rollback(&self, rollback: Rollback) {
-        write(&self.rollbacks).push(rollback);
+    /// See [`Rollbacks::push`].
+    #[must_use]
+    pub(crate) fn add_rollback(&self, rollback: Rollback) -> Vec<Arc<Rollback>> {
+        write(&self.rollbacks).push(rollback)
     }
 
     /// See [`Rollbacks::find`].
@@ -99,7 +101,8 @@ impl SharedHub {
         cursor: u64,
         reads: impl Fn(&str) -> bool,
     ) -> Option<(u64, u64)> {
-        read(&self.rollbacks).find(cursor, reads)
+        let rollbacks = read(&self.rollbacks).clone();
+        rollbacks.find(cursor, reads)
     }
 
     pub(crate) fn lost_by_all(&self) -> u64 {

@@ -25,13 +25,17 @@ impl HubState {
         }
     }
 
-    /// Drops more of what has expired, if the hub was hardly used before this call. The caller has
-    /// done its work, and holds no lock. The lock is released after every few topics.
+    /// Drops more of what has expired, if the hub was hardly used before this call, and frees some
+    /// of what was dropped. The caller has done its work, and holds no lock. The lock is released
+    /// after every few topics.
     #[inline]
     pub(crate) fn catch_up(&self, now: Moment) {
         if self.owed_sweeps.load(Ordering::Relaxed) > 0 {
             let owed = self.owed_sweeps.swap(0, Ordering::Relaxed);
             self.sweep_steps(owed, now);
+        }
+        if self.garbage.has_some() {
+            self.free_pieces(now);
         }
     }
 
@@ -73,6 +77,7 @@ impl HubState {
     pub(crate) fn sweep_all(&self) {
         let now = self.clock.now();
         while self.lock().sweep(&self.settings, now) {}
+        self.free_all();
     }
 }
 

@@ -48,12 +48,14 @@ impl Drop for StateGuard<'_> {
         if !locked.has_deferred() {
             return;
         }
-        let Deferred { wakers, removed, contents, expired, must_tell } = locked.take_deferred();
+        let Deferred { wakers, removed, garbage, dropped_later, expired, must_tell } =
+            locked.take_deferred();
         drop(locked);
-        contents.into_iter().for_each(|contents| self.hub.free_recent(&contents.free()));
         wakers.wake();
-        removed.iter().for_each(|topic| self.hub.free_recent(&topic.clear()));
         self.hub.free_recent(&expired);
+        garbage.into_iter().for_each(|garbage| self.hub.free(garbage));
+        removed.iter().for_each(|topic| self.hub.free(topic.take_contents()));
+        drop(dropped_later);
         if must_tell {
             self.hub.finish_telling();
         }

@@ -18,19 +18,20 @@ use crate::hub::relay::epochs::Place;
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::settings::HubSettings;
 use crate::hub::state::delivered_counts::DeliveredCounts;
+use crate::hub::state::garbage::GarbageQueue;
 use crate::hub::state::locked_state::LockedState;
 use crate::hub::state::recent_messages::{
-    NewMessage, RecentMatches, RecentMessage, RecentMessages,
+    ForgottenMessages, NewMessage, RecentMatches, RecentMessage, RecentMessages,
 };
 use crate::hub::state::recent_sets::RecentSets;
 use crate::hub::stats::Counters;
 use crate::hub::sync::{AtomicU64, Mutex, Ordering, RwLock, read, write};
-use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
 use crate::hub::topic::name::check_name;
 use crate::hub::topic::short_id::ShortId;
 use crate::hub::topic::subscriber::SubscriptionEnd;
 use crate::hub::topic::wait_list::WaitList;
+use crate::hub::topic::{Topic, TopicContents};
 use crate::stream::spread::random_seed;
 
 /// The bits of an epoch. With 48 bits two hubs practically never share an epoch, and event IDs stay
@@ -40,7 +41,7 @@ const EPOCH_BITS: u32 = 48;
 pub(crate) const TOPICS_AT_ONCE: usize = 16;
 
 /// How many messages are freed before the lock of the last messages is released and taken again.
-const FREED_AT_ONCE: usize = 1_024;
+const FREED_AT_ONCE: usize = 256;
 
 /// What all handles of a hub share.
 #[derive(Debug)]
@@ -69,6 +70,8 @@ pub(crate) struct HubState {
     /// The deliveries to subscriptions of several topics.
     delivered: Arc<DeliveredCounts>,
     pub(crate) counters: Counters,
+    /// What was dropped and is not freed yet.
+    pub(crate) garbage: GarbageQueue,
     /// How many steps the next [`catch_up`](Self::catch_up) does.
     pub(crate) owed_sweeps: AtomicU64,
     /// When a subscription without news last let the hub drop what has expired.
@@ -98,6 +101,7 @@ impl HubState {
             patterns,
             delivered,
             counters: Counters::default(),
+            garbage: GarbageQueue::default(),
             owed_sweeps: AtomicU64::new(0),
             #[cfg(not(all(test, loom)))]
             last_quiet_sweep: AtomicU64::new(0),
@@ -219,7 +223,7 @@ impl HubState {
             locked.clear_topic(&topic);
             topic.note_gap(locked.last_number);
         }
-        let patterns = if is_told { self.remember(&locked, &topic, None) } else { None };
+        let patterns = if is_told { self.remember(&mut locked, &topic, None) } else { None };
         if is_told {
             self.advance_horizon(&locked, &[(&topic, locked.last_number)]);
         }
@@ -413,11 +417,14 @@ impl HubState {
         // because it is old, the reader finds it in the list and frees it there.
         let patterns = self.remember(locked, topic, held);
         let age_bounds = (now, &self.settings.bounds);
-        topic.append(locked.last_number, bytes, key, age_bounds, |number| {
+        let taken = topic.append(locked.last_number, bytes, key, age_bounds, |number| {
             if is_remembered {
                 dropped.push(number);
             }
         });
+        if let Some(taken) = taken {
+            locked.free_later(TopicContents::from(taken));
+        }
         self.free_recent(&dropped);
         dropped.clear();
         locked.dropped = dropped;
@@ -429,35 +436,45 @@ impl HubState {
     /// at which it was published. Returns the patterns that match its topic.
     pub(crate) fn remember(
         &self,
-        locked: &LockedState,
+        locked: &mut LockedState,
         topic: &Arc<Topic>,
         held: Option<(Bytes, Moment)>,
     ) -> Option<Arc<PatternSet>> {
         let patterns = self.patterns.of(topic);
         if locked.remembers_messages {
             let message = NewMessage { topic, patterns: patterns.as_deref(), held };
-            write(&self.recent).note(locked.last_number, message, locked.registry.removed);
+            let (number, removed) = (locked.last_number, locked.registry.removed);
+            let forgotten = write(&self.recent).note(number, message, removed);
+            if let Some(forgotten) = forgotten {
+                locked.free_later(forgotten);
+            }
         }
         patterns
     }
 
-    /// Frees messages that the logs of their topics have dropped.
+    /// Frees messages in the list of the last ones, because the logs of their topics have dropped
+    /// them. Others may have the lock of the list after every few messages.
     pub(crate) fn free_recent(&self, dropped: &[u64]) {
-        for some in dropped.chunks(FREED_AT_ONCE) {
-            write(&self.recent).free(some);
+        let mut pages = dropped.chunks(FREED_AT_ONCE).peekable();
+        while let Some(page) = pages.next() {
+            write(&self.recent).free(page);
+            if pages.peek().is_some() {
+                std::thread::yield_now();
+            }
         }
     }
 
     /// Forgets which messages came last. Those that have not read them look at all of their topics.
-    pub(crate) fn forget_recent(&self) {
-        write(&self.recent).clear();
+    pub(crate) fn forget_recent(&self) -> ForgottenMessages {
+        write(&self.recent).clear()
     }
 
-    /// Drops the messages of a topic that are too old.
+    /// Drops the messages of a topic that are too old. The caller does not hold the hub's lock.
     pub(crate) fn expire(&self, topic: &Topic, now: Moment) {
         let mut dropped = Vec::new();
-        topic.expire(now, &self.settings.bounds, |number| dropped.push(number));
+        let (_, taken) = topic.expire(now, &self.settings.bounds, |number| dropped.push(number));
         self.free_recent(&dropped);
+        taken.into_iter().for_each(|taken| self.free(TopicContents::from(taken)));
     }
 
     /// Panics if the list of the last messages holds one that no log holds. Its memory would not
@@ -466,7 +483,7 @@ impl HubState {
     pub(crate) fn check_recent(&self) {
         let topics: Vec<_> = self.lock().registry.topics().map(Arc::clone).collect();
         let in_logs: std::collections::HashSet<u64> =
-            topics.iter().flat_map(|topic| topic.last_numbers(usize::MAX)).collect();
+            topics.iter().flat_map(|topic| topic.last_numbers(usize::MAX, u64::MAX)).collect();
         for number in read(&self.recent).held() {
             assert!(in_logs.contains(&number), "no log holds message {number}");
         }

@@ -1,5 +1,6 @@
 //! The state under the hub's lock: the last number, the registry of topics, and the presence.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::hub::clock::Moment;
@@ -7,9 +8,11 @@ use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
 use crate::hub::presence::filter_presence::SignOutScope;
 use crate::hub::presence::hub_presence::{HubPresence, PresentCount, SignOut};
+use crate::hub::presence::sharing::{AnnouncedChanges, SharingLimits};
 use crate::hub::registry::{HubFull, Registry, TopicReaders};
 use crate::hub::relay::retry_keys::RetryKeys;
 use crate::hub::settings::HubSettings;
+use crate::hub::state::garbage::Garbage;
 use crate::hub::state::identities::{Identities, IdentityGroup, IdentityMembership};
 use crate::hub::state::reorder_buffer::ReorderBuffer;
 use crate::hub::topic::key_table::{KeyChange, check_first_key};
@@ -41,8 +44,11 @@ pub(crate) struct LockedState {
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
     /// time.
     removed: Vec<Arc<Topic>>,
-    /// The contents of topics that were cleared and are still read, for the same reason.
-    contents: Vec<TopicContents>,
+    /// What was taken out of topics that are still read, and out of the list of the last messages,
+    /// for the same reason.
+    garbage: Vec<Garbage>,
+    /// Everything else of which there may be much, for the same reason.
+    dropped_later: Vec<Box<dyn Any + Send>>,
     /// Where the numbers of the messages are collected that a publish drops. Empty in between.
     pub(crate) dropped: Vec<u64>,
     /// The retry keys of the last messages of a hub without a relay.
@@ -56,8 +62,10 @@ pub(crate) struct Deferred {
     pub(crate) wakers: WakerLists,
     /// Topics to clear.
     pub(crate) removed: Vec<Arc<Topic>>,
-    /// Contents to drop.
-    pub(crate) contents: Vec<TopicContents>,
+    /// Messages and values to free.
+    pub(crate) garbage: Vec<Garbage>,
+    /// Anything else to drop.
+    pub(crate) dropped_later: Vec<Box<dyn Any + Send>>,
     /// The numbers of messages that have expired.
     pub(crate) expired: Vec<u64>,
     /// Whether watches must be told of changes.
@@ -192,7 +200,17 @@ impl LockedState {
 
     /// Drops everything that a topic holds. The memory is freed once the lock is released.
     pub(crate) fn clear_topic(&mut self, topic: &Topic) {
-        self.contents.push(topic.take_contents());
+        self.free_later(topic.take_contents());
+    }
+
+    /// Frees messages and values once the lock is released.
+    pub(crate) fn free_later(&mut self, garbage: impl Into<Garbage>) {
+        self.garbage.push(garbage.into());
+    }
+
+    /// Drops anything else once the lock is released, because there may be much of it.
+    pub(crate) fn drop_later(&mut self, anything: impl Any + Send) {
+        self.dropped_later.push(Box::new(anything));
     }
 
     /// Notes that a message was appended to a topic.
@@ -252,7 +270,9 @@ impl LockedState {
 
     /// Notes that messages up to this number are lost. They may have belonged to any topic.
     pub(crate) fn note_loss(&mut self, number: u64) {
-        self.registry.note_loss(number);
+        if let Some(forgotten) = self.registry.note_loss(number) {
+            self.drop_later(forgotten);
+        }
     }
 
     pub(crate) fn add_identity(
@@ -334,6 +354,17 @@ impl LockedState {
         result
     }
 
+    /// Takes a few changes that another node has announced. Returns true if there are more.
+    pub(crate) fn announcement_step(
+        &mut self,
+        announced: &mut AnnouncedChanges,
+        settings: &HubSettings,
+    ) -> bool {
+        let limits =
+            SharingLimits { max: settings.max_shared_presence, max_name: settings.max_topic_name };
+        self.with_presence(|presence, wakers| presence.announcement_step(announced, limits, wakers))
+    }
+
     pub(crate) fn watch_presence(&mut self, topic: &Arc<str>) -> SharedLog {
         self.presence.watch(topic, self.is_closed)
     }
@@ -351,18 +382,23 @@ impl LockedState {
     /// Whether there is work for the time after the lock is released.
     pub(crate) fn has_deferred(&self) -> bool {
         let frees_memory = !(self.removed.is_empty()
-            && self.contents.is_empty()
-            && self.registry.expired.is_empty());
+            && self.garbage.is_empty()
+            && self.dropped_later.is_empty()
+            && self.registry.expired.is_empty()
+            && self.registry.expired_logs.is_empty());
         self.must_tell || frees_memory || !self.wakers.is_empty()
     }
 
     /// Takes the work for the time after the lock is released.
     pub(crate) fn take_deferred(&mut self) -> Deferred {
+        let expired_logs = self.registry.expired_logs.drain(..).map(TopicContents::from);
+        self.garbage.extend(expired_logs.map(Garbage::from));
         Deferred {
             must_tell: self.take_must_tell(),
             wakers: std::mem::take(&mut self.wakers),
             removed: std::mem::take(&mut self.removed),
-            contents: std::mem::take(&mut self.contents),
+            garbage: std::mem::take(&mut self.garbage),
+            dropped_later: std::mem::take(&mut self.dropped_later),
             expired: std::mem::take(&mut self.registry.expired),
         }
     }

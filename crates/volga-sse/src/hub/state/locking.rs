@@ -36,6 +36,8 @@ impl HubState {
     /// Takes the lock for one step of many. A thread that takes the lock again at once could keep a
     /// publisher waiting for all of its steps, so it first lets the others have the lock.
     pub(crate) fn lock_for_step(&self) -> StateGuard<'_> {
+        #[cfg(test)]
+        crate::hub::work_counts::between_steps();
         for _ in 0..MAX_YIELDS {
             if self.waiting.load(Ordering::Relaxed) == 0 {
                 break;

@@ -60,6 +60,27 @@ struct Block {
     held: usize,
 }
 
+/// Messages that are not remembered any more. They may be many, so they are freed without a lock.
+#[derive(Debug)]
+pub(crate) struct ForgottenMessages {
+    blocks: VecDeque<Block>,
+}
+
+impl ForgottenMessages {
+    /// Frees a block. Returns true if there are more.
+    pub(crate) fn free_piece(&mut self) -> bool {
+        self.blocks.pop_front();
+        !self.blocks.is_empty()
+    }
+}
+
+#[cfg(test)]
+impl Drop for RecentMessage {
+    fn drop(&mut self) {
+        crate::hub::work_counts::note_work(1);
+    }
+}
+
 /// A message that is remembered.
 #[derive(Debug)]
 pub(crate) struct RecentMessage {
@@ -105,12 +126,19 @@ impl RecentMessages {
     }
 
     /// Remembers the message with this number. If the number does not follow the last one,
-    /// everything before is forgotten. `removed` is the number of topics that were ever removed.
-    pub(crate) fn note(&mut self, number: u64, message: NewMessage<'_>, removed: u64) {
-        if number != self.end {
-            self.clear();
+    /// everything before is forgotten and returned. `removed` is the number of topics that were
+    /// ever removed.
+    pub(crate) fn note(
+        &mut self,
+        number: u64,
+        message: NewMessage<'_>,
+        removed: u64,
+    ) -> Option<ForgottenMessages> {
+        let forgotten = (number != self.end).then(|| {
+            let forgotten = self.clear();
             (self.start, self.first, self.end) = (number, number, number);
-        }
+            forgotten
+        });
         self.forget_removed(removed);
         for _ in 0..FORGOTTEN_PER_MESSAGE {
             if self.is_too_long() {
@@ -137,6 +165,7 @@ impl RecentMessages {
             block.messages.push(message);
         }
         self.end = number + 1;
+        forgotten
     }
 
     /// Frees the messages with these numbers, because the logs of their topics do not hold them any
@@ -147,10 +176,12 @@ impl RecentMessages {
         }
     }
 
-    /// Forgets all messages. A subscription that has not read them looks at all of its topics once.
-    pub(crate) fn clear(&mut self) {
-        self.blocks.clear();
+    /// Forgets all messages, and returns them. A subscription that has not read them looks at all
+    /// of its topics once.
+    #[must_use]
+    pub(crate) fn clear(&mut self) -> ForgottenMessages {
         (self.start, self.first) = (self.end, self.end);
+        ForgottenMessages { blocks: std::mem::take(&mut self.blocks) }
     }
 
     fn len(&self) -> usize {
@@ -371,7 +402,7 @@ mod tests {
 
     fn note(recent: &mut RecentMessages, number: u64, topic: &Arc<Topic>, removed: u64) {
         let held = Some((TEXT, Moment(number * TIME_UNIT)));
-        recent.note(number, NewMessage { topic, patterns: None, held }, removed);
+        drop(recent.note(number, NewMessage { topic, patterns: None, held }, removed));
     }
 
     proptest! {
@@ -481,7 +512,7 @@ mod tests {
         ] {
             let mut recent = RecentMessages::default();
             let held = Some((TEXT, Moment(published)));
-            recent.note(1, NewMessage { topic: &topic, patterns: None, held }, 0);
+            drop(recent.note(1, NewMessage { topic: &topic, patterns: None, held }, 0));
             let message = recent.get(1).expect("remembered");
             assert_eq!(message.may_have_expired(Moment(now), &bounds), expect, "{published} {now}");
         }

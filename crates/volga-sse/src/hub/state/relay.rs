@@ -1,6 +1,5 @@
 //! Takes into a shared hub what its feed brings.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,8 +9,8 @@ use crate::hub::clock::Moment;
 use crate::hub::patterns::pattern_set::PatternSet;
 use crate::hub::presence::filter_presence::SignOutScope;
 use crate::hub::presence::hub_presence::SignOut;
+use crate::hub::presence::sharing::{AnnouncedChanges, CHANGES_PER_STEP};
 use crate::hub::relay::control::{CONTROL_TOPIC, Control};
-use crate::hub::relay::rollbacks::Rollback;
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::relay::state::RelayState;
 use crate::hub::state::guard::StateGuard;
@@ -46,18 +45,31 @@ pub(crate) enum SnapshotOutcome {
 
 /// The readers to wake once the hub's lock is released.
 #[derive(Default)]
-struct Changes {
+pub(super) struct Changes {
     topics: Vec<(Arc<Topic>, u64)>,
     patterns: Vec<Arc<PatternSet>>,
     /// The readers of every pattern are woken.
-    patterns_of_all: bool,
+    pub(super) patterns_of_all: bool,
     /// Messages up to this number are missing and may have belonged to any topic.
     lost_by_all: Option<u64>,
+    /// The topics that have lost messages up to a number. They may be many, so their readers learn
+    /// of it once the lock is released.
+    pub(super) lost_by: Vec<(Arc<Topic>, u64)>,
+    /// Every topic may have lost messages up to this number.
+    pub(super) lost_by_any: Option<u64>,
+    /// What another node has announced, as far as it was not taken yet.
+    announced: Option<AnnouncedChanges>,
+    /// How many messages were taken, and how many changes that other nodes have announced.
+    taken: usize,
     /// The subscriptions of identities that have signed out.
     signed_out: Vec<Arc<IdentityGroup>>,
     /// The identities that were closed and have not left all of their topics.
     sign_outs: Vec<SignOut>,
 }
+
+/// How many messages and announced changes are taken in before the lock is released and taken
+/// again.
+pub(crate) const TAKEN_AT_ONCE: usize = 512;
 
 impl HubState {
     /// Takes messages of the current epoch in, and then appends those whose turn it is. Missing
@@ -103,7 +115,6 @@ impl HubState {
         }
         let now = self.clock.now();
         let mut locked = self.lock();
-        let mut changes = Changes::default();
         if current.is_none() {
             shared.begin_epoch(start.epoch, 0, 0);
             return;
@@ -111,26 +122,42 @@ impl HubState {
         let kept = start.ended_at.and_then(|ended_at| shared.number_of(ended_at));
         let after_kept = kept.unwrap_or(locked.last_number).saturating_add(1);
         // Of the messages that wait for earlier ones, those up to the end of the epoch lasted.
-        drop(locked.reorder_buffer.0.split_off(&after_kept));
-        while self.append_in_order(shared, &mut locked, kept.unwrap_or(0), now, &mut changes) {
-            self.finish(shared, locked, std::mem::take(&mut changes));
-            locked = self.lock();
+        let did_not_last = locked.reorder_buffer.0.split_off(&after_kept);
+        locked.drop_later(did_not_last);
+        loop {
+            let mut changes = Changes::default();
+            let must_go_on =
+                self.append_in_order(shared, &mut locked, kept.unwrap_or(0), now, &mut changes);
+            self.finish(shared, locked, changes);
+            locked = self.lock_for_step();
+            if !must_go_on {
+                break;
+            }
         }
-        locked.reorder_buffer.0.clear();
+        let waiting = std::mem::take(&mut locked.reorder_buffer.0);
+        locked.drop_later(waiting);
         let last = locked.last_number;
         let base = last.saturating_add(1);
-        locked.last_number = base;
-        match kept {
-            None => changes.lose_by_all(base),
-            Some(kept) if kept < last => self.roll_back(shared, &locked, kept, base, &mut changes),
-            Some(_) => {}
-        }
+        // From here on until the epoch has begun, the feed alone could publish, and it waits. So no
+        // number is assigned while the lock is not held.
+        drop(locked);
+        let mut changes = Changes::default();
+        let rolled_back = kept.filter(|kept| *kept < last).map(|kept| self.roll_back(kept, base));
         // The start of an epoch is not among the last messages that the hub remembers. So a
         // subscription of several topics that has not read it looks at all of them once.
-        for topic in changed.iter().filter_map(|name| locked.topic(name)) {
+        for name in changed {
+            let Some(topic) = self.lock_for_step().topic(name) else { continue };
             topic.note_lost(base, KeyChange::None);
             changes.patterns_of_all = true;
-            changes.topics.push((topic, base));
+            changes.lost_by.push((topic, base));
+        }
+        let mut locked = match rolled_back {
+            Some(rolled_back) => self.finish_roll_back(shared, rolled_back, &mut changes),
+            None => self.lock(),
+        };
+        locked.last_number = base;
+        if kept.is_none() {
+            changes.lose_by_all(base);
         }
         shared.begin_epoch(start.epoch, base, kept.unwrap_or(last));
         self.finish(shared, locked, changes);
@@ -147,21 +174,35 @@ impl HubState {
         entries: Vec<(&str, u64, Bytes)>,
         skipped: u64,
     ) -> SnapshotOutcome {
-        let now = self.clock.now();
-        let mut locked = self.lock();
-        let last = locked.last_number.max(skipped);
-        if shared.number_of(through).is_some_and(|through| through < last) {
-            return SnapshotOutcome::TooOld;
+        loop {
+            let mut locked = self.lock();
+            let last = locked.last_number.max(skipped);
+            if shared.number_of(through).is_some_and(|through| through < last) {
+                return SnapshotOutcome::TooOld;
+            }
+            let Ok(topic) = locked.topic_to_fill(name, &self.settings) else {
+                // Its readers, if there are any, do not get the values.
+                shared.unheld.fetch_add(entries.len() as u64, Ordering::Relaxed);
+                return SnapshotOutcome::Same;
+            };
+            drop(locked);
+            // The values may be many, so nobody waits until they are collected.
+            let Some(new) = topic.collect_values(&entries, last) else {
+                shared.unheld.fetch_add(entries.len() as u64, Ordering::Relaxed);
+                return SnapshotOutcome::Same;
+            };
+            let (unheld, is_changed) = (new.unheld(), new.is_changed());
+            let mut locked = self.lock();
+            let old = if topic.is_removed() { None } else { topic.replace_values(new) };
+            let Some(old) = old else {
+                // The topic was removed or cleared meanwhile.
+                continue;
+            };
+            locked.drop_later(old);
+            locked.registry.reclassify(&topic, &self.settings, self.clock.now());
+            shared.unheld.fetch_add(unheld, Ordering::Relaxed);
+            return if is_changed { SnapshotOutcome::Changed } else { SnapshotOutcome::Same };
         }
-        let Ok(topic) = locked.topic_to_fill(name, &self.settings) else {
-            // Its readers, if there are any, do not get the values.
-            shared.unheld.fetch_add(entries.len() as u64, Ordering::Relaxed);
-            return SnapshotOutcome::Same;
-        };
-        let (unheld, is_changed) = topic.replace_values(entries, last);
-        shared.unheld.fetch_add(unheld, Ordering::Relaxed);
-        locked.registry.reclassify(&topic, &self.settings, now);
-        if is_changed { SnapshotOutcome::Changed } else { SnapshotOutcome::Same }
     }
 
     pub(crate) fn keyed_topics(&self) -> Vec<Arc<str>> {
@@ -174,9 +215,10 @@ impl HubState {
         keyed
     }
 
-    /// Appends the messages whose turn it is. Returns true if it stops before the end, because
-    /// subscriptions must end before any later message is readable. They may be many, so the caller
-    /// ends them without the lock.
+    /// Appends the messages whose turn it is. Returns true if it stops before the end. Then the
+    /// caller releases the lock and goes on, because it has taken many messages, or because of one
+    /// that must take effect before those after it: subscriptions end, or other nodes have
+    /// announced many changes. The caller does both without the lock.
     fn append_in_order(
         &self,
         shared: &SharedHub,
@@ -194,7 +236,10 @@ impl HubState {
                         locked.last_number = number;
                         self.append_first(shared, locked, early, now, changes);
                     }
-                    if !changes.signed_out.is_empty() {
+                    changes.taken += 1;
+                    let must_finish_first =
+                        !changes.signed_out.is_empty() || changes.announced.is_some();
+                    if must_finish_first || changes.taken >= TAKEN_AT_ONCE {
                         return true;
                     }
                     continue;
@@ -273,7 +318,17 @@ impl HubState {
                     // A node that reads what comes now needs no clock of the engine.
                     let is_live = shared.state() == RelayState::Live;
                     let at = if is_live { now } else { at };
-                    self.take_announcement(locked, announcement, at, now);
+                    let (changed, grace) =
+                        (announcement.changes.len(), self.settings.presence_grace);
+                    let announced = locked.with_presence(|presence, _| {
+                        presence.begin_announcement(announcement, at, now, grace)
+                    });
+                    let take = |mut announced: AnnouncedChanges| {
+                        let has_more = locked.announcement_step(&mut announced, &self.settings);
+                        has_more.then_some(announced)
+                    };
+                    changes.announced = announced.and_then(take);
+                    changes.taken += changed.min(CHANGES_PER_STEP);
                 }
             }
             Control::AskPresence(node) => {
@@ -300,43 +355,10 @@ impl HubState {
         if is_missing {
             // No subscription names the topic. Those with a pattern find it among the last
             // messages, as they find a topic that was removed.
-            let max = self.settings.max_remembered_topics;
-            locked.registry.note_removed(&topic, number, max);
+            locked.registry.note_removed(&topic, number, &self.settings);
         }
         changes.patterns.extend(self.remember(locked, &topic, None));
         topic
-    }
-
-    /// Drops the messages after `kept`, which the engine has lost. Nothing up to `base` is to come.
-    fn roll_back(
-        &self,
-        shared: &SharedHub,
-        locked: &LockedState,
-        kept: u64,
-        base: u64,
-        changes: &mut Changes,
-    ) {
-        // Readers find out in the logs which of the last messages are still there.
-        self.forget_recent();
-        let registry = &locked.registry;
-        let mut first_lost = BTreeMap::new();
-        for topic in registry.topics() {
-            if let Some(first) = topic.roll_back(kept, base) {
-                first_lost.insert(Arc::clone(&topic.name), first);
-                changes.topics.push((Arc::clone(topic), base));
-            }
-        }
-        for (_, name) in registry.page_of_removed(kept, u64::MAX, usize::MAX) {
-            first_lost.insert(name, kept.saturating_add(1));
-        }
-        let is_known = registry.last_forgotten_number() <= kept;
-        let first_lost = is_known.then_some(first_lost);
-        if !is_known {
-            changes.all_at(registry.topics(), base);
-        }
-        changes.patterns_of_all = true;
-        shared.add_rollback(Rollback { kept, through: base, first_lost });
-        self.set_last_missing(base);
     }
 
     /// Makes the changes readable, and wakes the readers.
@@ -357,15 +379,19 @@ impl HubState {
         for group in &changes.signed_out {
             group.close(SubscriptionEnd::IdentityClosed);
         }
-        if let Some(lost) = changes.lost_by_all {
+        if changes.lost_by_all.is_some() {
             // One of the missing messages may have closed an identity.
             self.close_identified(SubscriptionEnd::MissedClose);
+        }
+        let wake_to_loss = |topic: &Arc<Topic>, lost| {
+            topic.make_readable(lost);
+            WaitList::wake(topic);
+        };
+        changes.lost_by.iter().for_each(|(topic, lost)| wake_to_loss(topic, *lost));
+        if let Some(lost) = changes.lost_by_any.max(changes.lost_by_all) {
             // It is not known to which topics the missing messages belonged. So every topic is
             // woken and reports a gap.
-            self.walk_all(|topic| {
-                topic.make_readable(lost);
-                WaitList::wake(topic);
-            });
+            self.walk_all(|topic| wake_to_loss(topic, lost));
         }
         changes.topics.iter().for_each(|(topic, _)| WaitList::wake(topic));
         if changes.patterns_of_all {
@@ -375,11 +401,12 @@ impl HubState {
             changes.patterns.dedup_by(|one, other| Arc::ptr_eq(one, other));
             changes.patterns.iter().for_each(|patterns| patterns.wake());
         }
-        // Both may take many steps, for which the readers must not wait.
+        // All of these may take many steps, for which the readers must not wait.
         changes.sign_outs.into_iter().for_each(|sign_out| self.finish_sign_out(sign_out));
         if must_tell {
             self.finish_telling();
         }
+        changes.announced.into_iter().for_each(|announced| self.finish_announcement(announced));
     }
 
     /// Ends all subscriptions that have an identity, those of a few identities at a time.
@@ -400,9 +427,5 @@ impl Changes {
     fn lose_by_all(&mut self, number: u64) {
         self.lost_by_all = Some(number);
         self.patterns_of_all = true;
-    }
-
-    fn all_at<'a>(&mut self, topics: impl Iterator<Item = &'a Arc<Topic>>, number: u64) {
-        self.topics.extend(topics.map(|topic| (Arc::clone(topic), number)));
     }
 }

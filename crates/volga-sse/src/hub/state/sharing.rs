@@ -2,28 +2,15 @@
 //! engine.
 
 use crate::hub::clock::Moment;
-use crate::hub::presence::announcement::{Announcement, PresenceChange, PresentPair};
-use crate::hub::presence::sharing::SharingLimits;
+use crate::hub::presence::announcement::{PresenceChange, PresentPair};
+use crate::hub::presence::sharing::AnnouncedChanges;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::state::locked_state::LockedState;
 
 impl HubState {
-    /// Takes what another node announces.
-    pub(crate) fn take_announcement(
-        &self,
-        locked: &mut LockedState,
-        announcement: Announcement,
-        at: Moment,
-        now: Moment,
-    ) {
-        let limits = SharingLimits {
-            max: self.settings.max_shared_presence,
-            max_name: self.settings.max_topic_name,
-            grace: self.settings.presence_grace,
-        };
-        locked.with_presence(|presence, wakers| {
-            presence.take_announcement(announcement, at, now, limits, wakers);
-        });
+    /// Takes the changes that another node has announced, a few at a time.
+    pub(crate) fn finish_announcement(&self, mut announced: AnnouncedChanges) {
+        while self.lock_for_step().announcement_step(&mut announced, &self.settings) {}
     }
 
     /// Forgets the nodes whose lease has ended, and lets their identities go.

@@ -11,7 +11,7 @@ use crate::hub::topic::wait_list::WaitList;
 
 /// How many topics are looked at before the lock is released and taken again. Looking at a topic
 /// takes a small part of the time that changing one does.
-const TOPICS_PER_PAGE: usize = 32;
+pub(crate) const TOPICS_PER_PAGE: usize = 32;
 
 impl HubState {
     /// Visits every topic whose name begins as the names do that one of the patterns matches. The

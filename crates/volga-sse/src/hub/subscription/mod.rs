@@ -365,16 +365,9 @@ impl Subscription {
             WaitOutcome::Start => {
                 let request = waiting.request;
                 extras.waiting = None;
-                let locked = hub.lock();
-                let last = locked.last_number;
-                // The topics that patterns match may be many, so the lock is not held for them.
-                let has_patterns = match &self.topics {
-                    SubscribedTopics::One(_) => false,
-                    SubscribedTopics::Several(set) => set.has_patterns(),
-                };
-                let locked = (!has_patterns).then_some(locked);
+                // The lock is not held for the topics, because their logs may be long.
+                let last = hub.lock().last_number;
                 let start = request.find_start(&hub, &self.topics, last, hub.clock.now());
-                drop(locked);
                 extras.floor = start.floor;
                 self.opening = start.opening.map(Box::new);
                 self.subscriber.set_cursor(start.cursor);

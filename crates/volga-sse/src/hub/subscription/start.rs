@@ -48,7 +48,8 @@ enum ResumePlace {
 }
 
 impl StartRequest {
-    /// Finds how the subscription starts when the hub has assigned numbers up to `last`.
+    /// Finds how the subscription starts when the hub has assigned numbers up to `last`. The caller
+    /// does not hold the hub's lock, so greater numbers may come meanwhile.
     pub(crate) fn find_start(
         &self,
         hub: &HubState,
@@ -160,7 +161,7 @@ impl StartRequest {
         }
         let plain = topics.filter(|topic| !topic.is_keyed());
         let mut numbers: Vec<u64> =
-            plain.flat_map(|topic| topic.last_numbers(self.history)).collect();
+            plain.flat_map(|topic| topic.last_numbers(self.history, last)).collect();
         numbers.sort_unstable();
         let first = numbers.len().saturating_sub(self.history);
         numbers.get(first).map_or(last, |number| number - 1)

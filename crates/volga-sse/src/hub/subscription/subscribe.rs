@@ -198,9 +198,10 @@ impl<'a> Subscribe<'a> {
             }
             locked.add_identity(&identity, &subscriber)
         });
-        // The topics that patterns match may be many, so the lock is not held any more.
-        let locked = patterns.is_empty().then_some(locked);
-        if !patterns.is_empty() {
+        // The topics that patterns match may be many, and their logs may be long. So the lock is not
+        // held any more.
+        drop(locked);
+        if !new_patterns.is_empty() {
             self.note_new_patterns(new_patterns);
         }
         let waiting = Waiting::new(self.request, self.hub, last);
@@ -209,7 +210,6 @@ impl<'a> Subscribe<'a> {
             Some(_) => StartPoint { cursor: last, opening: None, floor: 0 },
         };
         subscriber.set_cursor(start.cursor);
-        drop(locked);
         self.hub.catch_up(now);
         Ok(Subscription::new(SubscriptionParts {
             hub: Arc::clone(self.hub),

@@ -53,12 +53,15 @@ impl Drop for Subscription {
                 let TopicSet { named, patterns, .. } = std::mem::take(&mut **set);
                 let mut left: Vec<_> = named.iter().filter_map(Membership::leave).collect();
                 if !patterns.is_empty() {
-                    let gone: Vec<_> = {
+                    let mut gone = Vec::new();
+                    let mut patterns = patterns.into_iter().peekable();
+                    while patterns.peek().is_some() {
                         // Patterns go under the lock, so that a publisher knows which ones are
                         // there.
-                        let _locked = hub.lock();
-                        patterns.into_iter().filter_map(|own| hub.patterns.leave(own)).collect()
-                    };
+                        let _locked = hub.lock_for_step();
+                        let some = patterns.by_ref().take(TOPICS_AT_ONCE);
+                        gone.extend(some.filter_map(|own| hub.patterns.leave(own)));
+                    }
                     if !gone.is_empty() {
                         left.extend(hub.topics_left_by(gone.iter().map(|gone| &gone.pattern)));
                     }

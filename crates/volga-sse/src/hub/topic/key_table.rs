@@ -1,12 +1,13 @@
 //! The table of a keyed topic: the newest message of each key, in the order of their numbers. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::hub::error::PublishError;
 use crate::hub::stepped_map::SteppedMap;
+use crate::hub::stepped_queue::SteppedQueue;
 
 /// What a message means for the keys of a [keyed](crate::hub::HubBuilder::keyed) topic.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,14 +27,33 @@ pub(crate) struct KeyTable {
     max: usize,
     numbers: SteppedMap<Arc<str>, u64>,
     newest: BTreeMap<u64, (Arc<str>, Bytes)>,
-    unkeyed: VecDeque<u64>,
+    unkeyed: SteppedQueue<u64>,
     unkeyed_dropped: u64,
     /// The log has dropped the messages up to this number.
     dropped: u64,
-    /// The bytes of the values whose messages the log has dropped. They are counted as they change,
-    /// because a publisher waits while somebody reads the table.
+    /// The bytes of the values with numbers up to `counted`. The log has dropped their messages.
     unlogged_bytes: u64,
+    /// At most `dropped`. It follows a few values at a time, because a publisher waits while
+    /// somebody reads the table.
+    counted: u64,
+    /// How often the table was cleared.
+    clears: u64,
 }
+
+/// Values that will replace those of a table. They may be many, so they are collected without a
+/// lock.
+pub(crate) struct NewValues {
+    table: KeyTable,
+    /// How often the table had been cleared.
+    clears: u64,
+    /// How many values found no room.
+    unheld: u64,
+    is_changed: bool,
+    old_len: usize,
+}
+
+/// How many values one step counts, or drops because their messages did not last.
+const VALUES_PER_STEP: usize = 64;
 
 impl KeyTable {
     pub(crate) fn new(max: usize) -> Self {
@@ -41,10 +61,12 @@ impl KeyTable {
             max,
             numbers: SteppedMap::default(),
             newest: BTreeMap::new(),
-            unkeyed: VecDeque::new(),
+            unkeyed: SteppedQueue::default(),
             unkeyed_dropped: 0,
             dropped: 0,
             unlogged_bytes: 0,
+            counted: 0,
+            clears: 0,
         }
     }
 
@@ -59,8 +81,10 @@ impl KeyTable {
 
     /// Sets the newest value of a key. The caller has checked that there is room.
     pub(crate) fn set(&mut self, key: &str, number: u64, bytes: Bytes) {
+        #[cfg(test)]
+        crate::hub::work_counts::note_work(1);
         let key = self.remove(key).unwrap_or_else(|| key.into());
-        if number <= self.dropped {
+        if number <= self.counted {
             self.unlogged_bytes += bytes.len() as u64;
         }
         self.numbers.insert(Arc::clone(&key), number);
@@ -69,49 +93,59 @@ impl KeyTable {
 
     /// Removes a key.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Arc<str>> {
+        #[cfg(test)]
+        crate::hub::work_counts::note_work(1);
         let (key, number) = self.numbers.remove_entry(key)?;
         let value = self.newest.remove(&number);
-        if let Some((_, bytes)) = value.filter(|_| number <= self.dropped) {
+        if let Some((_, bytes)) = value.filter(|_| number <= self.counted) {
             self.unlogged_bytes -= bytes.len() as u64;
         }
         Some(key)
     }
 
-    /// Drops the values after a number, which did not last.
-    pub(crate) fn roll_back(&mut self, kept: u64) {
-        for (key, _) in self.newest.split_off(&kept.saturating_add(1)).into_values() {
-            self.numbers.remove(&key);
+    /// Drops a few of the values after a number, which did not last. Returns true if there are
+    /// more.
+    pub(crate) fn roll_back_step(&mut self, kept: u64) -> bool {
+        for _ in 0..VALUES_PER_STEP {
+            let Some(last) = self.newest.last_entry().filter(|last| *last.key() > kept) else {
+                self.counted = self.counted.min(kept);
+                return false;
+            };
+            let key = Arc::clone(&last.get().0);
+            self.remove(&key);
         }
-        while self.unkeyed.back().is_some_and(|number| *number > kept) {
-            self.unkeyed.pop_back();
-        }
-        self.unkeyed_dropped = self.unkeyed_dropped.min(kept);
-        self.dropped = self.dropped.min(kept);
-        self.unlogged_bytes = self.bytes_of(0, self.dropped);
+        true
     }
 
-    /// Replaces all values. Of a key whose newest value has a number greater than `last`, the value
-    /// of before stays until the newest one comes. Returns how many values found no room, and
-    /// whether there are other values now.
-    pub(crate) fn replace(&mut self, entries: Vec<(&str, u64, Bytes)>, last: u64) -> (u64, bool) {
-        let numbers = std::mem::take(&mut self.numbers);
-        let mut newest = std::mem::take(&mut self.newest);
-        self.unlogged_bytes = 0;
-        let mut unheld = 0;
-        for (key, mut number, mut bytes) in entries {
-            if number > last {
-                let Some(old) = numbers.get(key).filter(|old| **old <= last) else { continue };
-                let Some((_, old_bytes)) = newest.remove(old) else { continue };
-                (number, bytes) = (*old, old_bytes);
-            }
-            if self.has_room(key) && !self.newest.contains_key(&number) {
-                self.set(key, number, bytes);
-            } else {
-                unheld += 1;
-            }
+    /// Forgets the messages without a key after a number, which did not last.
+    pub(crate) fn roll_back_unkeyed(&mut self, kept: u64) {
+        self.unkeyed.split_off(self.unkeyed.partition_point(|number| *number <= kept));
+        self.unkeyed_dropped = self.unkeyed_dropped.min(kept);
+        self.dropped = self.dropped.min(kept);
+    }
+
+    /// Puts values in the place of all others. Returns the table of before. `None` if somebody has
+    /// [cleared](Self::clear) the table since the values were collected, which changes nothing.
+    pub(crate) fn replace(&mut self, new: NewValues) -> Option<Self> {
+        if self.clears != new.clears {
+            return None;
         }
-        let is_changed = self.numbers != numbers;
-        (unheld, is_changed)
+        let mut other = new.table;
+        std::mem::swap(&mut self.numbers, &mut other.numbers);
+        std::mem::swap(&mut self.newest, &mut other.newest);
+        (self.unlogged_bytes, self.counted) = (0, 0);
+        Some(other)
+    }
+
+    /// Begins to collect values that will replace those of this table.
+    pub(crate) fn begin_replacement(&self) -> NewValues {
+        NewValues {
+            table: Self::new(self.max),
+            clears: self.clears,
+            unheld: 0,
+            is_changed: false,
+            old_len: self.len(),
+        }
     }
 
     /// Records a message without a key.
@@ -121,20 +155,46 @@ impl KeyTable {
 
     /// Records that the log has dropped messages up to this number. The values of keys stay.
     pub(crate) fn drop_through(&mut self, dropped: u64) {
-        while let Some(number) = self.unkeyed.front().copied().filter(|number| *number <= dropped) {
-            self.unkeyed.pop_front();
-            self.unkeyed_dropped = number;
+        if self.unkeyed.front().is_some_and(|first| *first <= dropped) {
+            let unkeyed = self.unkeyed.partition_point(|number| *number <= dropped);
+            self.unkeyed_dropped = self.unkeyed.get(unkeyed - 1).copied().unwrap_or(dropped);
+            self.unkeyed.take_front(unkeyed);
         }
-        if dropped > self.dropped {
-            self.unlogged_bytes += self.bytes_of(self.dropped, dropped);
-            self.dropped = dropped;
+        self.dropped = self.dropped.max(dropped);
+        self.count_step();
+    }
+
+    /// Counts the bytes of a few values whose messages the log has dropped. Returns true if there
+    /// are more to count.
+    pub(crate) fn count_step(&mut self) -> bool {
+        if self.counted >= self.dropped {
+            return false;
         }
+        let uncounted = self.newest.range(self.counted + 1..=self.dropped);
+        let mut left = VALUES_PER_STEP;
+        for (number, (_, bytes)) in uncounted.take(VALUES_PER_STEP) {
+            #[cfg(test)]
+            crate::hub::work_counts::note_work(1);
+            self.unlogged_bytes += bytes.len() as u64;
+            self.counted = *number;
+            left -= 1;
+        }
+        if left > 0 {
+            self.counted = self.dropped;
+        }
+        left == 0
     }
 
     /// Takes all values out, and records that messages up to this number were dropped. So a
     /// subscription that had not read them reports a gap.
     pub(crate) fn clear(&mut self, through: u64) -> Self {
-        let empty = Self { unkeyed_dropped: through, dropped: through, ..Self::new(self.max) };
+        let empty = Self {
+            unkeyed_dropped: through,
+            dropped: through,
+            counted: through,
+            clears: self.clears + 1,
+            ..Self::new(self.max)
+        };
         std::mem::replace(self, empty)
     }
 
@@ -148,9 +208,16 @@ impl KeyTable {
         self.newest.get(&number).map(|(_, bytes)| bytes)
     }
 
+    /// The newest value of a key, with its number.
+    pub(crate) fn get(&self, key: &str) -> Option<(u64, Bytes)> {
+        let number = self.numbers.get(key)?;
+        Some((*number, self.value_at(*number)?.clone()))
+    }
+
     /// The numbers greater than this of the messages without a key that the log holds, in order.
     pub(crate) fn unkeyed_after(&self, number: u64) -> impl Iterator<Item = u64> {
-        self.unkeyed.range(self.unkeyed.partition_point(|plain| *plain <= number)..).copied()
+        let first = self.unkeyed.partition_point(|plain| *plain <= number);
+        self.unkeyed.iter_from(first).copied()
     }
 
     /// The greatest number of a message that was dropped although no newer message of its key
@@ -164,15 +231,45 @@ impl KeyTable {
         self.numbers.len()
     }
 
-    /// The bytes of the values whose messages the log has dropped.
+    /// The bytes of the values whose messages the log has dropped, as far as they were
+    /// [counted](Self::count_step).
     pub(crate) fn unlogged_bytes(&self) -> u64 {
         self.unlogged_bytes
     }
+}
 
-    /// The bytes of the values after one number and up to another.
-    fn bytes_of(&self, after: u64, through: u64) -> u64 {
-        let values = self.after(after).take_while(|(number, _)| *number <= through);
-        values.map(|(_, bytes)| bytes.len() as u64).sum()
+impl NewValues {
+    /// Adds the value of a key. If its number is greater than `last`, the value of before stays
+    /// until the newest one comes. `old` is that value, with its number.
+    pub(crate) fn add(
+        &mut self,
+        key: &str,
+        (number, bytes): (u64, &Bytes),
+        last: u64,
+        old: Option<(u64, Bytes)>,
+    ) {
+        let old_number = old.as_ref().map(|(number, _)| *number);
+        let (number, bytes) = match old.filter(|(old, _)| *old <= last) {
+            _ if number <= last => (number, bytes.clone()),
+            Some(old) => old,
+            None => return,
+        };
+        if self.table.has_room(key) && !self.table.newest.contains_key(&number) {
+            self.table.set(key, number, bytes);
+            self.is_changed |= old_number != Some(number);
+        } else {
+            self.unheld += 1;
+        }
+    }
+
+    /// How many values found no room.
+    pub(crate) fn unheld(&self) -> u64 {
+        self.unheld
+    }
+
+    /// Whether they differ from the values of before.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.is_changed || self.table.len() != self.old_len
     }
 }
 
@@ -268,23 +365,25 @@ mod tests {
                     }
                     Step::RollBack(back) => {
                         let kept = number.saturating_sub(back);
-                        keys.roll_back(kept);
+                        keys.roll_back_unkeyed(kept);
+                        while keys.roll_back_step(kept) {}
                         dropped = dropped.min(kept);
                     }
                     Step::Replace(entries) => {
                         let texts: Vec<String> =
                             entries.iter().map(|(key, _)| key.to_string()).collect();
-                        let entries = texts.iter().zip(&entries).zip(1..);
-                        let entries = entries.map(|((key, (_, bytes)), number)| {
-                            (&**key, number, vec![b'y'; *bytes].into())
-                        });
-                        keys.replace(entries.collect(), number);
+                        let mut new = keys.begin_replacement();
+                        for ((key, (_, bytes)), number) in texts.iter().zip(&entries).zip(1..) {
+                            new.add(key, (number, &vec![b'y'; *bytes].into()), number, None);
+                        }
+                        prop_assert!(keys.replace(new).is_some());
                     }
                     Step::Clear => {
                         dropped = number;
                         keys.clear(dropped);
                     }
                 }
+                while keys.count_step() {}
                 let unlogged = keys.after(0).filter(|(number, _)| *number <= dropped);
                 let expect: u64 = unlogged.map(|(_, bytes)| bytes.len() as u64).sum();
                 prop_assert_eq!(keys.unlogged_bytes(), expect);

@@ -3,19 +3,21 @@
 //! The log is the topic's history and the queue of all its subscribers at once, because a
 //! subscriber is only a number that points into it.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use crate::hub::clock::Moment;
 use crate::hub::settings::LogBounds;
+use crate::hub::stepped_queue::SteppedQueue;
 
 /// How many entries before the last one are searched one by one, before a binary search. Most
 /// subscribers are there.
 const LINEAR_SEARCH_ENTRIES: usize = 4;
+/// How many messages are dropped one by one. If more are to go, the log gives them up together, and
+/// the caller frees them without a lock.
+const DROPPED_ONE_BY_ONE: usize = 8;
 
 /// A message in the log.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct LogEntry {
     pub(crate) number: u64,
     pub(crate) bytes: Bytes,
@@ -24,6 +26,16 @@ pub(crate) struct LogEntry {
     /// between two entries is the number of bytes between them.
     end: u64,
 }
+
+#[cfg(test)]
+impl Drop for LogEntry {
+    fn drop(&mut self) {
+        crate::hub::work_counts::note_work(1);
+    }
+}
+
+/// Messages that a log has given up. They may be many, so they are freed without a lock.
+pub(crate) type LogEntries = SteppedQueue<LogEntry>;
 
 /// Messages in the order of their numbers. Numbers grow but are not consecutive, because all topics
 /// of the hub share them.
@@ -39,12 +51,13 @@ pub(crate) struct TopicLog {
     lost: u64,
     appended: u64,
     /// All entries but the last one.
-    earlier: VecDeque<LogEntry>,
+    earlier: LogEntries,
 }
 
 impl TopicLog {
     /// Appends a message, and drops messages that exceed the bounds. The newest message always
-    /// stays. Calls `note_dropped` with the number of each message that is dropped.
+    /// stays. Calls `note_dropped` with the number of each message that is dropped, apart from those
+    /// that it returns.
     pub(crate) fn append(
         &mut self,
         number: u64,
@@ -52,42 +65,81 @@ impl TopicLog {
         now: Moment,
         bounds: &LogBounds,
         mut note_dropped: impl FnMut(u64),
-    ) {
-        let end = self.last.as_ref().map_or(0, |entry| entry.end) + bytes.len() as u64;
-        let entry = LogEntry { number, bytes, at: now, end };
-        self.earlier.extend(self.last.replace(entry));
+    ) -> Option<LogEntries> {
+        let (end, at) = match &self.last {
+            // Publishers read the clock before they get their numbers. A message does not expire
+            // before the one before it.
+            Some(last) => (last.end, last.at.max(now)),
+            None => (0, now),
+        };
+        let entry = LogEntry { number, end: end + bytes.len() as u64, bytes, at };
+        if let Some(last) = self.last.replace(entry) {
+            self.earlier.push_back(last);
+        }
         self.appended += 1;
-        while !self.earlier.is_empty()
-            && (self.len() > bounds.messages || self.bytes() > bounds.bytes as u64)
-        {
+        for _ in 0..DROPPED_ONE_BY_ONE {
+            if self.is_within(bounds) {
+                return self.expire(now, bounds, note_dropped);
+            }
             note_dropped(self.drop_first());
         }
-        self.expire(now, bounds, note_dropped);
+        let too_many = self.len().saturating_sub(bounds.messages.max(1));
+        let is_too_long = |first: &LogEntry| self.bytes_from(Some(first)) > bounds.bytes as u64;
+        let too_long = self.earlier.partition_point(is_too_long);
+        let too_old = self.earlier.partition_point(|entry| entry.at.age(now) > bounds.age);
+        Some(self.take_first(too_many.max(too_long).max(too_old)))
     }
 
-    /// Drops messages that are too old, and calls `note_dropped` with their numbers.
+    fn is_within(&self, bounds: &LogBounds) -> bool {
+        self.earlier.is_empty()
+            || self.len() <= bounds.messages && self.bytes() <= bounds.bytes as u64
+    }
+
+    /// Drops messages that are too old, and calls `note_dropped` with their numbers, apart from
+    /// those that it returns.
     pub(crate) fn expire(
         &mut self,
         now: Moment,
         bounds: &LogBounds,
         mut note_dropped: impl FnMut(u64),
-    ) {
-        while self.first().is_some_and(|entry| entry.at.age(now) > bounds.age) {
+    ) -> Option<LogEntries> {
+        let is_old = |entry: &LogEntry| entry.at.age(now) > bounds.age;
+        let mut left = DROPPED_ONE_BY_ONE;
+        while left > 0 && self.first().is_some_and(is_old) {
             note_dropped(self.drop_first());
+            left -= 1;
         }
-        if self.last.is_none() && self.earlier.capacity() > 0 {
+        let expired = if left > 0 || !self.first().is_some_and(is_old) {
+            None
+        } else if self.last.as_ref().is_some_and(is_old) {
+            Some(self.take())
+        } else {
+            Some(self.take_first(self.earlier.partition_point(is_old)))
+        };
+        if self.last.is_none() && self.earlier.has_capacity() {
             // The topic has been silent for the whole age that messages may have, so its memory is
             // freed.
-            self.earlier = VecDeque::new();
+            self.earlier = LogEntries::default();
         }
+        expired
     }
 
     /// Takes all messages out. The log records them as dropped.
-    pub(crate) fn take(&mut self) -> VecDeque<LogEntry> {
+    pub(crate) fn take(&mut self) -> LogEntries {
         self.dropped = self.last_message_number();
         let mut taken = std::mem::take(&mut self.earlier);
-        taken.extend(self.last.take());
+        if let Some(last) = self.last.take() {
+            taken.push_back(last);
+        }
         taken
+    }
+
+    /// Takes so many of the messages before the last one out. The log records them as dropped.
+    fn take_first(&mut self, count: usize) -> LogEntries {
+        if let Some(last) = count.checked_sub(1).and_then(|index| self.earlier.get(index)) {
+            self.dropped = last.number;
+        }
+        self.earlier.take_front(count)
     }
 
     /// Whether there are messages that have not expired.
@@ -122,17 +174,22 @@ impl TopicLog {
         self.lost = self.lost.max(number);
     }
 
-    /// Drops the messages after a number, which did not last. Returns the first number of which
-    /// the topic may have had such a message.
-    pub(crate) fn roll_back(&mut self, kept: u64) -> Option<u64> {
-        let mut first = (self.dropped.max(self.lost) > kept).then_some(kept + 1);
+    /// Takes the messages after a number out, which did not last. Also returns the first number of
+    /// which the topic may have had such a message. `None` if there was none.
+    pub(crate) fn roll_back(&mut self, kept: u64) -> Option<(u64, LogEntries)> {
+        let has_missing = self.dropped.max(self.lost) > kept;
         self.dropped = self.dropped.min(kept);
         self.lost = self.lost.min(kept);
-        while let Some(entry) = self.last.take_if(|entry| entry.number > kept) {
-            self.last = self.earlier.pop_back();
-            first = first.filter(|first| *first == kept + 1).or(Some(entry.number));
+        let last = self.last.take_if(|last| last.number > kept);
+        if last.is_none() {
+            return has_missing.then(|| (kept + 1, LogEntries::default()));
         }
-        first
+        let index = self.earlier.partition_point(|entry| entry.number <= kept);
+        let mut taken = self.earlier.split_off(index);
+        self.last = self.earlier.pop_back();
+        last.into_iter().for_each(|last| taken.push_back(last));
+        let first = taken.front().map_or(kept + 1, |first| first.number);
+        Some((if has_missing { kept + 1 } else { first }, taken))
     }
 
     /// Drops the first message, and returns its number.
@@ -172,7 +229,7 @@ impl TopicLog {
     pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &LogEntry> + Clone {
         let index = self.index_after(number);
         let last = self.last.as_ref().filter(|_| index < self.len());
-        self.earlier.range(index.min(self.earlier.len())..).chain(last)
+        self.earlier.iter_from(index.min(self.earlier.len())).chain(last)
     }
 
     /// The number of the last entry up to this number, or the last number that was dropped. Also
@@ -199,9 +256,9 @@ impl TopicLog {
         (self.len() - index, self.bytes_from(self.get(index)))
     }
 
-    /// The number after which the last `count` messages come.
-    pub(crate) fn before_last(&self, count: usize) -> u64 {
-        let before = self.len().saturating_sub(count).checked_sub(1);
+    /// The number after which the last `count` messages up to this number come.
+    pub(crate) fn before_last(&self, count: usize, through: u64) -> u64 {
+        let before = self.index_after(through).saturating_sub(count).checked_sub(1);
         before.and_then(|index| self.get(index)).map_or(self.dropped, |entry| entry.number)
     }
 
@@ -234,7 +291,7 @@ impl TopicLog {
         }
         let len = self.earlier.len();
         for near in 0..LINEAR_SEARCH_ENTRIES.min(len) {
-            if self.earlier[len - 1 - near].number <= number {
+            if self.earlier.get(len - 1 - near).is_some_and(|entry| entry.number <= number) {
                 return len - near;
             }
         }
@@ -257,10 +314,14 @@ mod tests {
 
     fn step() -> impl Strategy<Value = LogStep> {
         prop_oneof![
-            6 => (1..4_u64, 0..30_usize).prop_map(|(skip, bytes)| LogStep::Append { skip, bytes }),
+            20 => (1..4_u64, 0..30_usize).prop_map(|(skip, bytes)| LogStep::Append { skip, bytes }),
             2 => (0..40_u64).prop_map(LogStep::Wait),
             1 => Just(LogStep::Expire),
         ]
+    }
+
+    fn numbers(taken: Option<LogEntries>) -> Vec<u64> {
+        taken.iter().flat_map(|taken| taken.iter_from(0)).map(|entry| entry.number).collect()
     }
 
     /// The same log as a plain list that is searched from its start.
@@ -290,8 +351,8 @@ mod tests {
         #[test]
         fn the_log_agrees_with_a_plain_list(
             steps in vec(step(), 0..60),
-            messages in 1..10_usize,
-            bytes in 0..100_usize,
+            messages in prop_oneof![1..10_usize, 10..60_usize],
+            bytes in prop_oneof![0..100_usize, Just(1_000)],
             age in 0..100_u64,
         ) {
             let bounds = LogBounds { messages, bytes, age };
@@ -302,14 +363,17 @@ mod tests {
                     LogStep::Append { skip, bytes } => {
                         number += skip;
                         let appended = vec![b'x'; bytes].into();
-                        log.append(number, appended, Moment(now), &bounds, |number| dropped.push(number));
+                        let taken =
+                            log.append(number, appended, Moment(now), &bounds, |number| dropped.push(number));
+                        dropped.extend(numbers(taken));
                         naive.entries.push((number, bytes, now));
                         naive.trim(now, &bounds);
                         prop_assert!(log.len() >= 1);
                     }
                     LogStep::Wait(time) => now += time,
                     LogStep::Expire => {
-                        log.expire(Moment(now), &bounds, |number| dropped.push(number));
+                        let taken = log.expire(Moment(now), &bounds, |number| dropped.push(number));
+                        dropped.extend(numbers(taken));
                         naive.trim(now, &bounds);
                     }
                 }
@@ -342,9 +406,13 @@ mod tests {
                     prop_assert_eq!(log.find(after).is_some(), naive.entries.iter().any(|entry| entry.0 == after));
                 }
                 for count in 0..12 {
-                    let after = log.before_last(count);
-                    prop_assert_eq!(log.after(after).count(), count.min(log.len()));
-                    prop_assert!(after >= log.dropped());
+                    for through in [u64::MAX, number / 2, number.saturating_sub(3)] {
+                        let after = log.before_last(count, through);
+                        let all = log.after(0).filter(|entry| entry.number <= through).count();
+                        let last = log.after(after).filter(|entry| entry.number <= through);
+                        prop_assert_eq!(last.count(), count.min(all));
+                        prop_assert!(after >= log.dropped());
+                    }
                 }
             }
         }
@@ -354,8 +422,10 @@ mod tests {
     fn a_message_larger_than_the_log_is_held_alone() {
         let bounds = LogBounds { messages: 10, bytes: 10, age: 10 };
         let mut log = TopicLog::default();
-        log.append(1, Bytes::from_static(b"12345"), Moment(0), &bounds, |_| {});
-        log.append(2, Bytes::from_static(b"12345678901"), Moment(0), &bounds, |_| {});
+        for (number, text) in [(1, "12345"), (2, "12345678901")] {
+            let bytes = Bytes::from_static(text.as_bytes());
+            assert!(log.append(number, bytes, Moment(0), &bounds, |_| {}).is_none());
+        }
         assert_eq!((log.len(), log.bytes(), log.dropped()), (1, 11, 1));
     }
 

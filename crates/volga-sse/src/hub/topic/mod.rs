@@ -26,7 +26,6 @@ pub(crate) mod subscriber;
 pub(crate) mod wait_list;
 pub(crate) mod waves;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -39,8 +38,8 @@ use crate::hub::settings::LogBounds;
 use crate::hub::stats::TopicStats;
 use crate::hub::sync::{AtomicBool, AtomicU64, Ordering, RwLock, read, write};
 use crate::hub::topic::joined_frame::JoinedFrame;
-use crate::hub::topic::key_table::{KeyChange, KeyTable};
-use crate::hub::topic::log::{LogEntry, TopicLog};
+use crate::hub::topic::key_table::{KeyChange, KeyTable, NewValues};
+use crate::hub::topic::log::{LogEntries, LogEntry, TopicLog};
 use crate::hub::topic::scan::Scan;
 use crate::hub::topic::short_id::ShortId;
 use crate::hub::topic::wait_list::WaitList;
@@ -73,6 +72,11 @@ pub(crate) struct Topic {
     pub(crate) readers: WaitList,
 }
 
+/// How many values of keys are looked at before the lock of a topic is released and taken again.
+const VALUES_AT_ONCE: usize = 64;
+/// The same for messages.
+const MESSAGES_AT_ONCE: usize = 256;
+
 /// The numbers of earlier topics of the same name.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct EarlierNumbers {
@@ -90,17 +94,32 @@ struct TopicData {
     log: TopicLog,
 }
 
-/// The messages and values that were taken out of a topic. They are freed without a lock.
-#[derive(Debug)]
+/// The messages and values that were taken out of a topic. They may be many, so they are freed
+/// without a lock, a piece at a time.
+#[derive(Debug, Default)]
 pub(crate) struct TopicContents {
-    log: VecDeque<LogEntry>,
-    _keys: Option<KeyTable>,
+    log: LogEntries,
+    keys: Option<KeyTable>,
+}
+
+impl From<LogEntries> for TopicContents {
+    fn from(log: LogEntries) -> Self {
+        Self { log, keys: None }
+    }
 }
 
 impl TopicContents {
-    /// Frees the memory. Returns the numbers of the messages that the log held.
-    pub(crate) fn free(self) -> Vec<u64> {
-        self.log.into_iter().map(|entry| entry.number).collect()
+    /// Frees some of the messages, or else the values. Before that, it passes the numbers of these
+    /// messages to a function. Returns true if there is more to free.
+    pub(crate) fn free_piece(&mut self, note: impl FnOnce(&[u64])) -> bool {
+        let piece = self.log.take_front(MESSAGES_AT_ONCE);
+        if piece.is_empty() {
+            self.keys = None;
+            return false;
+        }
+        let numbers: Vec<_> = piece.iter_from(0).map(|entry: &LogEntry| entry.number).collect();
+        note(&numbers);
+        !self.log.is_empty() || self.keys.is_some()
     }
 }
 
@@ -203,21 +222,14 @@ impl Topic {
         }
     }
 
-    /// Drops all messages and values. The log records what it dropped, so a subscription that had
-    /// not read a message reports a gap. Returns the numbers of the messages that the log held.
-    pub(crate) fn clear(&self) -> Vec<u64> {
-        // The memory is freed without the lock, because that takes time for a long log.
-        self.take_contents().free()
-    }
-
-    /// The same for a caller that holds the hub's lock. It frees the contents once the lock is
-    /// released.
+    /// Takes all messages and values out. The log records what it dropped, so a subscription that
+    /// had not read a message reports a gap. The caller frees the contents without a lock.
     pub(crate) fn take_contents(&self) -> TopicContents {
         let mut data = write(&self.data);
         let log = data.log.take();
         let dropped = data.log.dropped();
         let keys = data.keys.as_mut().map(|keys| keys.clear(dropped));
-        TopicContents { log, _keys: keys }
+        TopicContents { log, keys }
     }
 
     /// Lets every subscription that has not read up to this number report a gap, although this is
@@ -231,7 +243,8 @@ impl Topic {
         ShortId::new(self.id, self.slot)
     }
 
-    /// Appends a message. Calls `note_dropped` with the number of each message that the log drops.
+    /// Appends a message. Calls `note_dropped` with the number of each message that the log drops,
+    /// apart from those that it returns.
     pub(crate) fn append(
         &self,
         number: u64,
@@ -239,7 +252,7 @@ impl Topic {
         key: KeyChange<'_>,
         (now, bounds): (Moment, &LogBounds),
         note_dropped: impl FnMut(u64),
-    ) {
+    ) -> Option<LogEntries> {
         let mut data = write(&self.data);
         let TopicData { log, keys } = &mut *data;
         if let Some(keys) = keys {
@@ -252,10 +265,11 @@ impl Topic {
                 KeyChange::None => keys.note_unkeyed(number),
             }
         }
-        log.append(number, bytes, now, bounds, note_dropped);
+        let taken = log.append(number, bytes, now, bounds, note_dropped);
         if let Some(keys) = keys {
             keys.drop_through(log.dropped());
         }
+        taken
     }
 
     /// Records that the message with this number never came, and that it had this key.
@@ -268,47 +282,69 @@ impl Topic {
         }
     }
 
-    /// Drops what came after a number and did not last. Returns the first number of which the topic
-    /// may have had such a message. The readers of a keyed topic are told of a gap up to `through`,
-    /// because the values of before are not known any more.
-    pub(crate) fn roll_back(&self, kept: u64, through: u64) -> Option<u64> {
+    /// Takes the messages out that came after a number and did not last. Also returns the first
+    /// number of which the topic may have had such a message. The readers of a keyed topic are told
+    /// of a gap up to `through`, because the values of before are not known any more. The caller
+    /// goes on with [`roll_back_values`](Self::roll_back_values).
+    pub(crate) fn roll_back(&self, kept: u64, through: u64) -> Option<(u64, LogEntries)> {
         let mut data = write(&self.data);
-        let first = data.log.roll_back(kept)?;
+        let (first, taken) = data.log.roll_back(kept)?;
         if let Some(keys) = &mut data.keys {
-            keys.roll_back(kept);
+            keys.roll_back_unkeyed(kept);
             data.log.note_lost(through);
         }
-        Some(first)
+        Some((first, taken))
+    }
+
+    /// Drops a few of the values that came after a number and did not last. Returns true if there
+    /// are more.
+    pub(crate) fn roll_back_values(&self, kept: u64) -> bool {
+        write(&self.data).keys.as_mut().is_some_and(|keys| keys.roll_back_step(kept))
+    }
+
+    /// Collects values that will replace those of the topic. Of a key whose newest value has a
+    /// number greater than `last`, the value of before stays until the newest one comes. `None` if
+    /// the topic is not keyed.
+    pub(crate) fn collect_values(
+        &self,
+        entries: &[(&str, u64, Bytes)],
+        last: u64,
+    ) -> Option<NewValues> {
+        let mut new = read(&self.data).keys.as_ref()?.begin_replacement();
+        for some in entries.chunks(VALUES_AT_ONCE) {
+            let old: Vec<_> = {
+                let data = read(&self.data);
+                let value_of = |key: &str| data.keys.as_ref()?.get(key);
+                some.iter().map(|(key, ..)| value_of(key)).collect()
+            };
+            for ((key, number, bytes), old) in some.iter().zip(old) {
+                new.add(key, (*number, bytes), last, old);
+            }
+        }
+        Some(new)
     }
 
     /// See [`KeyTable::replace`].
-    pub(crate) fn replace_values(
-        &self,
-        entries: Vec<(&str, u64, Bytes)>,
-        last: u64,
-    ) -> (u64, bool) {
-        match &mut write(&self.data).keys {
-            Some(keys) => keys.replace(entries, last),
-            None => (entries.len() as u64, false),
-        }
+    pub(crate) fn replace_values(&self, new: NewValues) -> Option<KeyTable> {
+        write(&self.data).keys.as_mut()?.replace(new)
     }
 
-    /// Drops the messages that are too old, and calls `note_dropped` with their numbers. Returns
-    /// when the first and the last of the remaining messages expire, or `None` if no message
-    /// remains.
+    /// Drops the messages that are too old, and calls `note_dropped` with their numbers, apart from
+    /// those that it returns. Also returns when the first and the last of the remaining messages
+    /// expire, or `None` if no message remains.
     pub(crate) fn expire(
         &self,
         now: Moment,
         bounds: &LogBounds,
         note_dropped: impl FnMut(u64),
-    ) -> Option<(Moment, Moment)> {
+    ) -> (Option<(Moment, Moment)>, Option<LogEntries>) {
         let mut data = write(&self.data);
         let TopicData { log, keys } = &mut *data;
-        log.expire(now, bounds, note_dropped);
+        let taken = log.expire(now, bounds, note_dropped);
         if let Some(keys) = keys {
             keys.drop_through(log.dropped());
         }
-        log.expiries(bounds)
+        (log.expiries(bounds), taken)
     }
 
     /// Whether the log holds a message with this number that is too old.
@@ -345,10 +381,21 @@ impl Topic {
         read(&self.data).log.last_through(number)
     }
 
-    /// Returns the numbers of the last `count` messages.
-    pub(crate) fn last_numbers(&self, count: usize) -> Vec<u64> {
-        let log = &read(&self.data).log;
-        log.after(log.before_last(count)).map(|entry| entry.number).collect()
+    /// Returns the numbers of the last `count` messages up to this number.
+    pub(crate) fn last_numbers(&self, count: usize, through: u64) -> Vec<u64> {
+        let mut after = read(&self.data).log.before_last(count, through);
+        let mut numbers = Vec::new();
+        loop {
+            let before = numbers.len();
+            // The lock is released after every few messages, because a publisher waits for it.
+            let log = &read(&self.data).log;
+            let page = log.after(after).take(MESSAGES_AT_ONCE).map(|entry| entry.number);
+            numbers.extend(page.take_while(|number| *number <= through));
+            match numbers.last() {
+                Some(last) if numbers.len() - before == MESSAGES_AT_ONCE => after = *last,
+                _ => return numbers,
+            }
+        }
     }
 
     /// Offers the messages that the subscription has not read yet, until one is refused. Only keyed
@@ -482,6 +529,9 @@ impl Topic {
     ) -> TopicStats {
         let mut delivered = self.delivered() + delivered_to_several;
         self.readers.for_each(|subscriber| delivered += subscriber.delivered());
+        if self.is_keyed() {
+            while write(&self.data).keys.as_mut().is_some_and(|keys| keys.count_step()) {}
+        }
         let data = read(&self.data);
         let TopicData { log, keys } = &*data;
         TopicStats {
