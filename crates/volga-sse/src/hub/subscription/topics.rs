@@ -260,6 +260,7 @@ impl SubscribedTopics {
                 pattern_ids: set.pattern_ids.clone(),
                 mask: set.mask,
                 mask_since: set.mask_since,
+                pattern_version: set.pattern_version,
                 has_all: set.has_all,
                 named_index: set.named_index.clone(),
                 known_sets: KnownSets::default(),
