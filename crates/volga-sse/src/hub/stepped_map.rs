@@ -121,7 +121,8 @@ impl<K: Eq + Hash, V> SteppedMap<K, V> {
         match self.get_mut(&key) {
             Some(old) => Some(std::mem::replace(old, value)),
             None => {
-                self.insert_new(key, value);
+                let hash = self.hasher.hash_one(&key);
+                self.insert_new(hash, key, value);
                 None
             }
         }
@@ -141,15 +142,14 @@ impl<K: Eq + Hash, V> SteppedMap<K, V> {
                 let found = self.parts[part].get_bucket_mut(bucket);
                 &mut found.expect("the search has just found it").value
             }
-            None => self.insert_new(key, V::default()),
+            None => self.insert_new(hash, key, V::default()),
         }
     }
 
     /// Adds a key that is not there.
-    fn insert_new(&mut self, key: K, value: V) -> &mut V {
+    fn insert_new(&mut self, hash: u64, key: K, value: V) -> &mut V {
         self.grow();
         self.len += 1;
-        let hash = self.hasher.hash_one(&key);
         let part = part_of(hash, self.parts.len());
         let entry = Entry { hash, key, value };
         let entry = self.parts[part].insert_unique(hash, entry, |entry| entry.hash);

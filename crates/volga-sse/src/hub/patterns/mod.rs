@@ -72,8 +72,8 @@ impl Patterns {
         if version == 0 {
             return None;
         }
-        topic.patterns.at(version, Option::clone).unwrap_or_else(|| {
-            let set = self.find(&topic.name, topic.patterns.last());
+        topic.patterns.at(version).unwrap_or_else(|before| {
+            let set = self.find(&topic.name, before);
             topic.patterns.set(version, set.clone());
             set
         })
@@ -93,7 +93,7 @@ impl Patterns {
         known.unwrap_or_else(|| check(&self.of(topic)))
     }
 
-    /// Finds the patterns that match a name. `before` has those of an earlier version.
+    /// Finds the patterns that match a name. `before` has those of another version.
     fn find(&self, name: &str, before: Option<Arc<PatternSet>>) -> Option<Arc<PatternSet>> {
         let index = read(&self.index);
         let mut patterns = Vec::new();

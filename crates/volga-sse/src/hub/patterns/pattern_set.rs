@@ -19,6 +19,8 @@ pub(crate) struct PatternSet {
     /// The IDs of the patterns, in the same order. A reader that looks for one of its own patterns
     /// need not load the patterns from memory.
     ids: Arc<[u32]>,
+    /// The first ID. Most sets have one pattern, and a reader then loads only the set.
+    first_id: u32,
     mask: u64,
 }
 
@@ -34,14 +36,17 @@ struct VersionedSet {
 }
 
 impl KnownPatterns {
-    /// Passes the patterns of a version to a function. `None` if these are not known.
-    pub(crate) fn at<T>(
+    /// The patterns of a version.
+    ///
+    /// # Errors
+    ///
+    /// Returns the patterns of another version if these are not known.
+    pub(crate) fn at(
         &self,
         version: u64,
-        map: impl FnOnce(&Option<Arc<PatternSet>>) -> T,
-    ) -> Option<T> {
+    ) -> Result<Option<Arc<PatternSet>>, Option<Arc<PatternSet>>> {
         let known = read(&self.0);
-        (known.version == version).then(|| map(&known.set))
+        if known.version == version { Ok(known.set.clone()) } else { Err(known.set.clone()) }
     }
 
     /// Passes the patterns of this version or a later one to a function. `None` if these are not
@@ -53,11 +58,6 @@ impl KnownPatterns {
     ) -> Option<T> {
         let known = read(&self.0);
         (known.version >= version).then(|| map(&known.set))
-    }
-
-    /// The patterns of the last version that is known.
-    pub(crate) fn last(&self) -> Option<Arc<PatternSet>> {
-        read(&self.0).set.clone()
     }
 
     pub(crate) fn set(&self, version: u64, set: Option<Arc<PatternSet>>) {
@@ -75,8 +75,9 @@ impl PatternSet {
     /// The patterns must be sorted by ID.
     pub(crate) fn new(id: u64, patterns: Vec<Arc<SharedPattern>>) -> Self {
         let mask = patterns.iter().fold(0, |mask, pattern| mask | pattern.bit());
-        let ids = patterns.iter().map(|pattern| pattern.id).collect();
-        Self { id, patterns: patterns.into(), ids, mask }
+        let ids: Arc<[u32]> = patterns.iter().map(|pattern| pattern.id).collect();
+        let first_id = patterns.first().map_or(0, |pattern| pattern.id);
+        Self { id, patterns: patterns.into(), ids, first_id, mask }
     }
 
     /// The IDs of the patterns, sorted.
@@ -101,6 +102,9 @@ impl PatternSet {
 
     /// Whether one of these IDs, which are sorted, is the ID of one of the patterns.
     pub(crate) fn has_any(&self, ids: &[u32]) -> bool {
+        if self.ids.len() == 1 {
+            return ids.binary_search(&self.first_id).is_ok();
+        }
         let (few, many) =
             if ids.len() < self.ids.len() { (ids, &*self.ids) } else { (&*self.ids, ids) };
         few.iter().any(|id| many.binary_search(id).is_ok())

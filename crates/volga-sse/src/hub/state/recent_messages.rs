@@ -317,10 +317,12 @@ impl RecentMessages {
         mask: u64,
         max: usize,
     ) -> Option<RecentMatches> {
-        self.visit(after, through.min(after + max as u64), |_, message, _| {
-            message.topic.iter().for_each(Topic::preload);
-            ControlFlow::Continue(())
-        })?;
+        if max > 1 {
+            self.visit(after, through.min(after + max as u64), |_, message, _| {
+                message.topic.iter().for_each(Topic::preload);
+                ControlFlow::Continue(())
+            })?;
+        }
         let mut found = RecentMatches { first: None, more: Vec::new(), through: after };
         found.through = self.visit(after, through, |number, message, _| {
             if message.mask & mask == 0 {
