@@ -82,6 +82,10 @@ impl HubBuilder {
 
     /// Sets how many messages a topic's log holds. The default is [`DEFAULT_MAX_MESSAGES`]. The
     /// newest message always stays, so zero counts as one.
+    ///
+    /// If more than 2,048 messages of a log go at once, the calls that follow free their memory a
+    /// little at a time, so that no publisher waits for all of it.
+    /// [`drop_expired`](crate::hub::Hub::drop_expired) frees it at once.
     pub fn max_messages(mut self, messages: usize) -> Self {
         self.settings.bounds.messages = messages.max(1);
         self

@@ -204,7 +204,7 @@ async fn a_reader_that_has_not_read_a_removed_message_is_told_or_ends() {
     }
 }
 
-/// The topic is removed before the client returns. Before the client reads, the hub may forget that.
+/// The topic is removed before the client returns. The hub may forget that before the client reads.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_returns_late_is_told_of_a_removed_message_whenever_it_reads() {
     for (_, filters, cause, sleep) in cases().filter(|(policy, ..)| *policy == Policy::Gap) {

@@ -174,7 +174,7 @@ impl Patterns {
         self.forgotten.store(number, Ordering::Relaxed);
     }
 
-    /// Tells the patterns that match a name of a topic that was removed, because the hub forgets it.
+    /// Tells the patterns that match a name of a removed topic, because the hub forgets the topic.
     pub(crate) fn note_forgotten(&self, name: &str, numbers: RemovedNumbers) {
         if self.version.load(Ordering::Acquire) > 0 {
             let index = read(&self.index);

@@ -53,8 +53,8 @@ impl RemovedTopics {
     }
 
     /// Notes that messages up to this number may have belonged to any topic. So the names of the
-    /// topics that had no later one need not be known. The caller drops them without a lock, because
-    /// they may be many.
+    /// topics that had no later one need not be known. The caller drops them without a lock,
+    /// because they may be many.
     #[must_use]
     pub(crate) fn raise_floor(&mut self, number: u64) -> Option<ForgottenNames> {
         self.floor = self.floor.max(number);

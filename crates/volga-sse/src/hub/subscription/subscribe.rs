@@ -198,8 +198,8 @@ impl<'a> Subscribe<'a> {
             }
             locked.add_identity(&identity, &subscriber)
         });
-        // The topics that patterns match may be many, and their logs may be long. So the lock is not
-        // held any more.
+        // The topics that patterns match may be many, and their logs may be long. So the lock is
+        // not held any more.
         drop(locked);
         if !new_patterns.is_empty() {
             self.note_new_patterns(new_patterns);

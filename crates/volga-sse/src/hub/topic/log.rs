@@ -56,8 +56,8 @@ pub(crate) struct TopicLog {
 
 impl TopicLog {
     /// Appends a message, and drops messages that exceed the bounds. The newest message always
-    /// stays. Calls `note_dropped` with the number of each message that is dropped, apart from those
-    /// that it returns.
+    /// stays. Calls `note_dropped` with the number of each message that is dropped, apart from
+    /// those that it returns.
     pub(crate) fn append(
         &mut self,
         number: u64,
