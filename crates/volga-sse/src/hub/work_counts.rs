@@ -1,4 +1,5 @@
-//! Counts the work of publishers, readers and presence, for tests that compare counts instead of times.
+//! Counts the work of publishers, readers and presence, for tests that compare counts instead of
+//! times.
 
 use std::cell::Cell;
 
