@@ -102,8 +102,8 @@ impl Patterns {
             return None;
         }
         patterns.sort_unstable_by_key(|pattern| pattern.id);
-        // Most patterns that come or go do not match this topic. Then the topic keeps its set, which
-        // its readers know.
+        // Most patterns that come or go do not match this topic. Then the topic keeps its set,
+        // which its readers know.
         let is_same = |set: &Arc<PatternSet>| {
             set.ids().iter().copied().eq(patterns.iter().map(|pattern| pattern.id))
         };
@@ -125,8 +125,8 @@ impl Patterns {
         Some(set)
     }
 
-    /// Adds a subscription to the readers of a pattern, which is given as text. `last` is the last number that the hub has
-    /// assigned. Returns true if the pattern is new.
+    /// Adds a subscription to the readers of a pattern, which is given as text. `last` is the last
+    /// number that the hub has assigned. Returns true if the pattern is new.
     pub(crate) fn join(
         &self,
         pattern: &str,
