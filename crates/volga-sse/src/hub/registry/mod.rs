@@ -379,9 +379,10 @@ impl Registry {
     }
 
     /// Notes from now on the names of the topics that are removed and had a message after this
-    /// number.
-    pub(crate) fn watch_removals(&mut self, after: u64) {
+    /// number. Returns the first page of those that were removed before.
+    pub(crate) fn begin_roll_back(&mut self, after: u64, max: usize) -> Vec<(u64, Arc<str>)> {
         self.watched_removals = Some((after, Vec::new()));
+        self.page_of_removed(after, u64::MAX, max)
     }
 
     /// Takes the names that were noted. If there are none, no more names are noted.

@@ -18,6 +18,7 @@ use crate::hub::state::hub_state::HubState;
 use crate::hub::state::identities::IdentityGroup;
 use crate::hub::state::locked_state::LockedState;
 use crate::hub::state::reorder_buffer::EarlyMessage;
+use crate::hub::state::walk::TOPICS_PER_PAGE;
 use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 use crate::hub::topic::key_table::KeyChange;
@@ -124,15 +125,14 @@ impl HubState {
         // Of the messages that wait for earlier ones, those up to the end of the epoch lasted.
         let did_not_last = locked.reorder_buffer.0.split_off(&after_kept);
         locked.drop_later(did_not_last);
-        loop {
-            let mut changes = Changes::default();
-            let must_go_on =
-                self.append_in_order(shared, &mut locked, kept.unwrap_or(0), now, &mut changes);
-            self.finish(shared, locked, changes);
+        let mut changes = Changes::default();
+        while self.append_in_order(shared, &mut locked, kept.unwrap_or(0), now, &mut changes) {
+            self.finish(shared, locked, std::mem::take(&mut changes));
             locked = self.lock_for_step();
-            if !must_go_on {
-                break;
-            }
+        }
+        if changes.taken > 0 {
+            self.finish(shared, locked, std::mem::take(&mut changes));
+            locked = self.lock_for_step();
         }
         let waiting = std::mem::take(&mut locked.reorder_buffer.0);
         locked.drop_later(waiting);
@@ -140,9 +140,10 @@ impl HubState {
         let base = last.saturating_add(1);
         // From here on until the epoch has begun, the feed alone could publish, and it waits. So no
         // number is assigned while the lock is not held.
+        let mut begin = |kept| locked.registry.begin_roll_back(kept, TOPICS_PER_PAGE);
+        let begun = kept.filter(|kept| *kept < last).map(|kept| (kept, begin(kept)));
         drop(locked);
-        let mut changes = Changes::default();
-        let rolled_back = kept.filter(|kept| *kept < last).map(|kept| self.roll_back(kept, base));
+        let rolled_back = begun.map(|(kept, removed)| self.roll_back(kept, base, removed));
         // The start of an epoch is not among the last messages that the hub remembers. So a
         // subscription of several topics that has not read it looks at all of them once.
         for name in changed {

@@ -27,8 +27,14 @@ pub(super) struct PendingRollback {
 impl HubState {
     /// Drops the messages after `kept`, which the engine has lost. Nothing up to `base` is to come.
     /// The caller does not hold the lock, and nobody publishes before the rollback is
-    /// [finished](Self::finish_roll_back).
-    pub(super) fn roll_back(&self, kept: u64, base: u64) -> PendingRollback {
+    /// [finished](Self::finish_roll_back). `removed` is the first page of the topics that were
+    /// removed before.
+    pub(super) fn roll_back(
+        &self,
+        kept: u64,
+        base: u64,
+        mut removed: Vec<(u64, Arc<str>)>,
+    ) -> PendingRollback {
         let mut rolled_back =
             PendingRollback { kept, base, first_lost: BTreeMap::new(), topics: Vec::new() };
         // Readers find out in the logs which of the last messages are still there.
@@ -36,18 +42,12 @@ impl HubState {
         // Topics come and go while this goes on. One that had a lost message is found here: among
         // the topics that were removed before, among those that are there, or among those that are
         // removed meanwhile.
-        self.lock().registry.watch_removals(kept);
-        let mut end = u64::MAX;
         loop {
-            let page = self.lock_for_step().registry.page_of_removed(kept, end, TOPICS_PER_PAGE);
-            match page.last() {
-                Some((number, _)) if page.len() == TOPICS_PER_PAGE => end = *number,
-                _ => end = 0,
-            }
-            page.into_iter().for_each(|(_, name)| rolled_back.note_earlier(name));
-            if end == 0 {
-                break;
-            }
+            let next = removed.last().filter(|_| removed.len() == TOPICS_PER_PAGE);
+            let next = next.map(|(number, _)| *number);
+            removed.into_iter().for_each(|(_, name)| rolled_back.note_earlier(name));
+            let Some(end) = next else { break };
+            removed = self.lock_for_step().registry.page_of_removed(kept, end, TOPICS_PER_PAGE);
         }
         self.walk_all(|topic| {
             let lost = topic.roll_back(kept, base);
