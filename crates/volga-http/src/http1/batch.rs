@@ -52,6 +52,11 @@ impl Batch {
         self.first.small.is_empty() && self.first.large.is_empty()
     }
 
+    /// How many bytes the batch has.
+    pub(crate) fn len(&self) -> usize {
+        self.first.len() + self.second.as_ref().map_or(0, |second| second.len())
+    }
+
     /// Whether the batch takes no more frames. The bound limits how much a slow client can leave
     /// over.
     pub(crate) fn is_full(&self) -> bool {

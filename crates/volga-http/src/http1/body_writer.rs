@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -16,6 +17,7 @@ use super::response_head::WrittenHead;
 use super::trailers::AnnouncedTrailers;
 use crate::exchange::cut_at_end::CutAtEnd;
 use crate::exchange::service::catch_panic;
+use crate::io::send_queue::SendQueue;
 use crate::io::wake::wake_after_sockets;
 use crate::limits::{FRAMES_PER_WRITE, WRITES_PER_TURN};
 
@@ -35,6 +37,8 @@ pin_project! {
         keep_alive: bool,
         // Whether the rest is given up when the body ends while the client reads nothing.
         is_cut_at_end: bool,
+        // The limit of the bytes that the kernel holds unsent, until it is set.
+        unsent_limit: Option<NonZeroU32>,
     }
 }
 
@@ -73,7 +77,16 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
         let WrittenHead { framing, trailers, keep_alive } = promise;
         // A body that may not have a byte is not polled for one.
         let phase = if framing.is_full() { BodyPhase::Complete } else { BodyPhase::Open };
-        Self { body, framing, trailers, unsent: None, phase, keep_alive, is_cut_at_end: false }
+        Self {
+            body,
+            framing,
+            trailers,
+            unsent: None,
+            phase,
+            keep_alive,
+            is_cut_at_end: false,
+            unsent_limit: None,
+        }
     }
 
     /// The same, for a response that has the mark [`CutAtEnd`](crate::CutAtEnd) or not.
@@ -86,9 +99,10 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
         self.keep_alive
     }
 
-    /// The same, with the head to be sent first.
-    pub(crate) fn with_head(self, head: Vec<u8>) -> Self {
-        Self { unsent: Some(Box::new(UnsentBytes::Head(head))), ..self }
+    /// The same, with the head to be sent first. From then on the kernel holds no more unsent bytes
+    /// than `unsent_limit`.
+    pub(crate) fn with_head(self, head: Vec<u8>, unsent_limit: Option<NonZeroU32>) -> Self {
+        Self { unsent: Some(Box::new(UnsentBytes::Head(head))), unsent_limit, ..self }
     }
 
     /// Takes what was not sent of the last write.
@@ -106,7 +120,7 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendError>>
     where
-        W: AsyncWrite + Unpin,
+        W: AsyncWrite + SendQueue + Unpin,
     {
         let mut this = self.project();
         let mut writes = 0;
@@ -130,10 +144,14 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
                 }
                 (None, BodyPhase::Open) => Batch::new(),
             };
-            if let Some(UnsentBytes::Head(head)) = this.unsent.take().as_deref() {
+            let head = this.unsent.take();
+            if let Some(UnsentBytes::Head(head)) = head.as_deref() {
                 batch.push(head);
             }
             is_waiting = this.fill(&mut batch, io.is_write_vectored(), cx).is_pending();
+            if this.unsent_limit.is_some() {
+                this.limit_unsent(io, &batch, head.is_some());
+            }
             let unsent = batch.write(io, cx).map_err(|_| SendError::Broken)?;
             if let Some(unsent) = unsent {
                 *this.unsent = Some(Box::new(UnsentBytes::Rest(unsent)));
@@ -166,6 +184,17 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
             *self.unsent = None;
         }
         Pin::new(io).poll_flush(cx)
+    }
+
+    /// Limits the bytes that the kernel holds unsent, as soon as a write could exceed the limit.
+    ///
+    /// The first write mostly cannot. So a client that leaves soon after its stream has begun does
+    /// not cost the system call, after which the kernel also reports the socket as ready once more.
+    fn limit_unsent<W: SendQueue>(&mut self, io: &W, batch: &Batch, is_first: bool) {
+        let is_small = |limit: &NonZeroU32| is_first && batch.len() <= limit.get() as usize;
+        if !batch.is_empty() && !self.unsent_limit.as_ref().is_some_and(is_small) {
+            io.limit_unsent(self.unsent_limit.take());
+        }
     }
 
     /// Whether the body has ended after it was polled last, and the rest is to be given up.

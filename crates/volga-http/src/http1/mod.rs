@@ -72,7 +72,6 @@ use crate::exchange::service::{ConnectionService, HttpService, ServicePanic, cat
 use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelStream};
 use crate::io::linger::linger;
 use crate::io::rewind::Rewind;
-use crate::io::send_queue::SendQueue;
 use crate::io::transport::Transport;
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::LINGER_BYTES;
@@ -248,10 +247,8 @@ impl Http1 {
         B: Body<Data = Bytes>,
     {
         connection.close_body();
-        if let Some(bytes) = self.settings.max_unsent_bytes {
-            connection.io().limit_unsent(Some(bytes));
-        }
-        let body_writer = body_writer.with_head(batch.small().clone());
+        let unsent_limit = self.settings.max_unsent_bytes;
+        let body_writer = body_writer.with_head(batch.small().clone(), unsent_limit);
         let (io, received, half_close) = connection.into_parts();
         let pipelined = PipelinedBytes::new(received, half_close);
         NextStage::Stream(Box::new(ResponseStream::new(io, pipelined, body_writer)))

@@ -134,6 +134,7 @@ impl<I: Transport, B: Body<Data = Bytes>> ResponseStreamProj<'_, I, B> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::time::Duration;
@@ -166,7 +167,7 @@ mod tests {
         drain: &Drain,
     ) -> ResponseStream<I, B> {
         let promise = WrittenHead { framing, keep_alive, trailers: None };
-        let body_writer = BodyWriter::new(body, promise).with_head(HEAD.into());
+        let body_writer = BodyWriter::new(body, promise).with_head(HEAD.into(), None);
         let pipelined = PipelinedBytes::new(Bytes::from_static(received), None);
         let io = WriteTimeout::new(io, ClientTimeouts::with_defaults(drain));
         ResponseStream::new(io, pipelined, body_writer)
@@ -224,6 +225,43 @@ mod tests {
         drop(tell);
         assert_eq!(read_some(&mut client, 5).await, "0\r\n\r\n");
         assert!(matches!(running.await, Ok(NextStage::Requests(..))));
+    }
+
+    #[tokio::test]
+    async fn unsent_bytes_are_limited_before_a_write_could_exceed_the_limit() {
+        let head = HEAD.len() as u32;
+        for limit in [1, head, head + 20, 1_000, 16 * 1024, 64 * 1024] {
+            for length in [0, 1, 500, 5_000, 20_000, 300_000] {
+                let (mut client, server) = duplex(1 << 20);
+                let (server, _writes) = CountingTransport::new(server);
+                let limited_after = server.limited_after();
+                let (tell, body) = ScriptedBody::new();
+                let mut opening = HEAD.len();
+                if length > 0 {
+                    opening += format!("{length:x}\r\n\r\n").len() + length;
+                    let data = BodyStep::Data(vec![b'x'; length].into());
+                    tell.send(data).expect("the body is there");
+                }
+                let framing = BodyFraming::Chunked;
+                let promise = WrittenHead { framing, keep_alive: true, trailers: None };
+                let body_writer =
+                    BodyWriter::new(body, promise).with_head(HEAD.into(), NonZeroU32::new(limit));
+                let io = WriteTimeout::new(server, ClientTimeouts::with_defaults(&Drain::new()));
+                let pipelined = PipelinedBytes::new(Bytes::new(), None);
+                tokio::spawn(ResponseStream::new(io, pipelined, body_writer));
+                read_some(&mut client, opening).await;
+                let is_small = opening <= limit as usize;
+                let expect = (!is_small).then_some(0);
+                assert_eq!(limited_after.get().copied(), expect, "{opening} of {limit} bytes");
+
+                tell.send(data("a")).expect("the body is there");
+                read_some(&mut client, 6).await;
+                let expect = if is_small { opening } else { 0 };
+                assert_eq!(limited_after.get(), Some(&expect), "{opening} of {limit} bytes");
+                tell.send(data("b")).expect("the body is there");
+                read_some(&mut client, 6).await;
+            }
+        }
     }
 
     #[tokio::test]
@@ -321,7 +359,7 @@ mod tests {
             let promise =
                 WrittenHead { framing: BodyFraming::Chunked, keep_alive: true, trailers: None };
             let body_writer =
-                BodyWriter::new(body, promise).cut_at_end(is_marked).with_head(HEAD.into());
+                BodyWriter::new(body, promise).cut_at_end(is_marked).with_head(HEAD.into(), None);
             let pipelined = PipelinedBytes::new(Bytes::new(), None);
             let io = WriteTimeout::new(server, ClientTimeouts::with_defaults(&Drain::new()));
             tell.send(data("abc")).expect("the body is there");

@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::io::{self, IoSlice};
+use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -199,12 +200,28 @@ pub(super) async fn read_some(client: &mut DuplexStream, bytes: usize) -> String
 pub(super) struct CountingTransport {
     io: DuplexStream,
     writes: Arc<AtomicUsize>,
+    written: usize,
+    limited_after: Arc<OnceLock<usize>>,
 }
 
 impl CountingTransport {
     pub(super) fn new(io: DuplexStream) -> (Self, Arc<AtomicUsize>) {
-        let writes = Arc::new(AtomicUsize::new(0));
-        (Self { io, writes: Arc::clone(&writes) }, writes)
+        let writes = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&writes);
+        (Self { io, writes, written: 0, limited_after: Arc::default() }, counted)
+    }
+
+    /// After how many bytes the unsent bytes were limited.
+    pub(super) fn limited_after(&self) -> Arc<OnceLock<usize>> {
+        Arc::clone(&self.limited_after)
+    }
+
+    fn count(&mut self, write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        if let Poll::Ready(Ok(bytes)) = write {
+            self.written += bytes;
+        }
+        write
     }
 }
 
@@ -224,8 +241,8 @@ impl AsyncWrite for CountingTransport {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.writes.fetch_add(1, Ordering::Relaxed);
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let write = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.count(write)
     }
 
     fn poll_write_vectored(
@@ -233,8 +250,8 @@ impl AsyncWrite for CountingTransport {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.writes.fetch_add(1, Ordering::Relaxed);
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let write = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.count(write)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -250,7 +267,12 @@ impl AsyncWrite for CountingTransport {
     }
 }
 
-impl SendQueue for CountingTransport {}
+impl SendQueue for CountingTransport {
+    fn limit_unsent(&self, bytes: Option<NonZeroU32>) {
+        assert!(bytes.is_some(), "the limit is lifted elsewhere");
+        self.limited_after.set(self.written).expect("the limit is set once");
+    }
+}
 
 impl Transport for CountingTransport {
     fn info(&self) -> io::Result<ConnectionInfo> {
