@@ -316,7 +316,7 @@ mod hub {
     #[test]
     fn a_stream_that_ends_with_its_subscription_costs_little_and_others_nothing() {
         const MOST: usize = 400;
-        /// What the body and its close handle share.
+        /// The bytes that the body and its close handle share.
         const SHARED: usize = 80;
         let hub = Hub::builder().policy(Policy::close()).build();
         publish(&hub);

@@ -345,7 +345,7 @@ fn an_announcement_is_taken_a_few_changes_at_a_time() {
         };
         take(&mut feed, [size, size, 0], None);
         assert_eq!(hub.presence("a").len(), size);
-        // A list of everybody who is left there.
+        // The other node sends a list of all the identities that it still has.
         let list = Some(ListPart { index: 0, is_last: false });
         take(&mut feed, [size / 2, size / 4, 0], list);
         hub.drop_expired();

@@ -84,7 +84,7 @@ impl Reader {
 
     fn leave(&mut self) -> Option<Subscription> {
         let subscription = self.subscription.take()?;
-        // What was reported beyond that was not settled.
+        // A gap beyond this position will be reported again.
         self.passed = subscription.position().number();
         self.reported = self.reported.min(self.passed);
         Some(subscription)

@@ -84,7 +84,7 @@ pub(crate) fn held_work<T>(call: impl FnOnce() -> T) -> (T, usize) {
 /// A call is about to take the lock for one of many steps. Other threads may do anything now, and a
 /// test does it here.
 pub(crate) fn between_steps() {
-    // What the test does may have steps of its own.
+    // The action of the test may itself make calls with steps, and is not run for those.
     let action = BETWEEN_STEPS.take();
     if let Some(mut action) = action {
         action();
@@ -117,11 +117,10 @@ mod tests {
     use crate::codec::message::Message;
     use crate::codec::position::Position;
     use crate::hub::handle::Hub;
+    use crate::hub::held_work_tests::NoEngine;
     use crate::hub::policy::Policy;
     use crate::hub::presence::hub_presence::MAX_COUNTED;
     use crate::hub::presence::telling::TOPICS_PER_STEP;
-    use crate::hub::relay::adapter::{Append, Receipt, Relay, RelayFuture};
-    use crate::hub::relay::error::{RelayError, SendError};
     use crate::hub::relay::state::RelayState;
     use crate::hub::subscription::Subscription;
     use crate::hub::subscription::delivery::Delivery;
@@ -430,20 +429,6 @@ mod tests {
         count();
         drop((tabs, ben, watch));
         assert_eq!(hub.state().lock().presence.entries(), 0);
-    }
-
-    /// An engine that is not there.
-    struct NoEngine;
-
-    impl Relay for NoEngine {
-        fn append(&self, batch: Vec<Append>) -> RelayFuture<Vec<Result<Receipt, SendError>>> {
-            let error = SendError::NotSent(RelayError::new("there is no engine"));
-            Box::pin(std::future::ready(vec![Err(error); batch.len()]))
-        }
-
-        fn tail(&self) -> RelayFuture<Result<Position, RelayError>> {
-            Box::pin(std::future::ready(Err(RelayError::new("there is no engine"))))
-        }
     }
 
     #[tokio::test(start_paused = true)]

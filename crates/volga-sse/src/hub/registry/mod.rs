@@ -378,14 +378,14 @@ impl Registry {
         forgotten
     }
 
-    /// Notes from now on the names of the topics that are removed and had a message after this
+    /// From now on, notes the names of the topics that are removed and had a message after this
     /// number. Returns the first page of those that were removed before.
     pub(crate) fn begin_roll_back(&mut self, after: u64, max: usize) -> Vec<(u64, Arc<str>)> {
         self.watched_removals = Some((after, Vec::new()));
         self.page_of_removed(after, u64::MAX, max)
     }
 
-    /// Takes the names that were noted. If there are none, no more names are noted.
+    /// Takes the noted names. If there are none, the registry stops noting names.
     pub(crate) fn take_watched_removals(&mut self) -> Vec<Arc<str>> {
         let Some((_, names)) = &mut self.watched_removals else { return Vec::new() };
         let names = std::mem::take(names);

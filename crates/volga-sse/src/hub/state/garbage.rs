@@ -25,7 +25,7 @@ pub(crate) enum Garbage {
     Messages(ForgottenMessages),
 }
 
-/// What is still to be freed.
+/// Dropped memory that later calls free.
 #[derive(Debug, Default)]
 pub(crate) struct GarbageQueue {
     queue: Mutex<VecDeque<Garbage>>,
@@ -75,14 +75,14 @@ impl HubState {
         self.garbage.with(|queue| queue.push_back(garbage));
     }
 
-    /// Frees a piece of what is still to be freed, and more after a pause.
+    /// Frees a piece of the queued memory, and more after a pause.
     #[cold]
     pub(super) fn free_pieces(&self, now: Moment) {
         let last = Moment(self.garbage.last.swap(now.0, Ordering::Relaxed));
         self.free_up_to(1 + last.age(now) / PAUSE_PER_PIECE);
     }
 
-    /// Frees all that is still to be freed.
+    /// Frees all of the queued memory.
     pub(super) fn free_all(&self) {
         if self.garbage.has_some() {
             self.free_up_to(u64::MAX);

@@ -70,7 +70,7 @@ pub(crate) struct HubState {
     /// The deliveries to subscriptions of several topics.
     delivered: Arc<DeliveredCounts>,
     pub(crate) counters: Counters,
-    /// What was dropped and is not freed yet.
+    /// Dropped memory that is not freed yet.
     pub(crate) garbage: GarbageQueue,
     /// How many steps the next [`catch_up`](Self::catch_up) does.
     pub(crate) owed_sweeps: AtomicU64,

@@ -44,10 +44,10 @@ pub(crate) struct LockedState {
     /// Removed topics that are cleared once the lock is released, because freeing a long log takes
     /// time.
     removed: Vec<Arc<Topic>>,
-    /// What was taken out of topics that are still read, and out of the list of the last messages,
-    /// for the same reason.
+    /// Messages and values that were dropped from topics, and from the list of the last messages.
+    /// They are freed once the lock is released, for the same reason.
     garbage: Vec<Garbage>,
-    /// Everything else of which there may be much, for the same reason.
+    /// Other values that may be large. They are freed once the lock is released, too.
     dropped_later: Vec<Box<dyn Any + Send>>,
     /// Where the numbers of the messages are collected that a publish drops. Empty in between.
     pub(crate) dropped: Vec<u64>,

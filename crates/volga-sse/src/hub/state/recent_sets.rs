@@ -24,7 +24,7 @@ struct Place {
     /// The short ID of a set, or zero.
     set: u32,
     count: u32,
-    /// The IDs of its patterns, of which there are as many as `count` says.
+    /// The IDs of its patterns. Only the first `count` of them are in use.
     ids: [u32; MAX_PATTERNS],
 }
 

@@ -58,7 +58,7 @@ pub(super) struct Changes {
     pub(super) lost_by: Vec<(Arc<Topic>, u64)>,
     /// Every topic may have lost messages up to this number.
     pub(super) lost_by_any: Option<u64>,
-    /// What another node has announced, as far as it was not taken yet.
+    /// The changes of another node that this hub has not taken in yet.
     announced: Option<AnnouncedChanges>,
     /// How many messages were taken, and how many changes that other nodes have announced.
     taken: usize,
