@@ -61,6 +61,15 @@ impl Policy {
         Self::Close { max_lag: None }
     }
 
+    /// The policy without its setting, and the setting.
+    pub(crate) fn into_parts(self) -> (PolicyKind, Option<NonZeroU32>) {
+        match self {
+            Self::Gap => (PolicyKind::Gap, None),
+            Self::Close { max_lag } => (PolicyKind::Close, max_lag),
+            Self::Latest => (PolicyKind::Latest, None),
+        }
+    }
+
     /// The messages and bytes of one topic at which a subscription lags too far. `None` if it may
     /// lag without a limit.
     pub(crate) fn max_lag(self, bounds: &LogBounds) -> Option<(usize, u64)> {
@@ -72,5 +81,24 @@ impl Policy {
             None => ((bounds.messages / 2).max(2), (bounds.bytes as u64 / 2).max(1)),
             Some(messages) => (messages.get() as usize, u64::MAX),
         })
+    }
+}
+
+/// A policy without its setting. A subscription keeps the two apart, so that its flags fit into the
+/// padding behind the policy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum PolicyKind {
+    Gap,
+    Close,
+    Latest,
+}
+
+impl PolicyKind {
+    pub(crate) fn with(self, max_lag: Option<NonZeroU32>) -> Policy {
+        match self {
+            Self::Gap => Policy::Gap,
+            Self::Close => Policy::Close { max_lag },
+            Self::Latest => Policy::Latest,
+        }
     }
 }

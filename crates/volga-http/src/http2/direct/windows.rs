@@ -27,7 +27,7 @@ const FIRST: u32 = 65_535;
 /// followed than may be open.
 const MAX_FOLLOWED: usize = 2 * MAX_STREAMS as usize;
 /// Stands for no [key](StreamRef::key).
-const NO_KEY: u32 = u32::MAX;
+const NO_KEY: u16 = u16::MAX;
 
 /// The windows of a connection.
 #[derive(Debug)]
@@ -73,19 +73,20 @@ pub(in crate::http2) struct RequestCounts {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::http2) struct StreamRef {
     pub(in crate::http2) id: u32,
-    key: u32,
+    key: u16,
 }
 
 #[derive(Debug)]
 struct StreamWindow {
     id: u32,
-    key: u32,
     /// Negative if the client has made the window smaller than what was sent.
     room: i32,
     /// How much wider the window that `h2` sees is than `room` and `in_h2` together.
     debt: i32,
     /// How many bytes of the stream `h2` holds and has not written yet.
     in_h2: u32,
+    // A connection has far fewer streams, and a wider key would add 4 bytes to each of them.
+    key: u16,
     has_head: bool,
     is_blocked: bool,
 }
@@ -120,7 +121,7 @@ pub(in crate::http2) enum FirstByte {
 impl StreamRef {
     /// The key of the stream's long-lived body, if it has one.
     pub(in crate::http2) fn key(self) -> Option<usize> {
-        (self.key != NO_KEY).then_some(self.key as usize)
+        (self.key != NO_KEY).then_some(usize::from(self.key))
     }
 }
 
@@ -151,10 +152,10 @@ impl Windows {
         let InitialWindow { client, h2 } = self.initial;
         self.streams.push(StreamWindow {
             id,
-            key: NO_KEY,
             room: client as i32,
             debt: h2 as i32 - client as i32,
             in_h2: 0,
+            key: NO_KEY,
             has_head: false,
             is_blocked: false,
         });
@@ -163,7 +164,7 @@ impl Windows {
     /// Notes that the stream has a long-lived body, with this key.
     pub(in crate::http2) fn set_key(&mut self, id: u32, key: usize) {
         if let Some(stream) = self.find(id) {
-            stream.key = u32::try_from(key).unwrap_or(NO_KEY);
+            stream.key = u16::try_from(key).unwrap_or(NO_KEY);
         }
     }
 

@@ -35,7 +35,7 @@ impl Subscription {
     /// the watch to [`Sse::end_with`].
     #[must_use]
     pub fn watch_end(&self) -> EndWatch {
-        let max = self.policy.max_lag(&self.hub.settings.bounds);
+        let max = self.policy().max_lag(&self.hub.settings.bounds);
         let lag =
             max.map(|max| Arc::new(WatchedLag { topics: self.topics.without_backlog(), max }));
         let subscriber = Arc::clone(&self.subscriber);

@@ -37,6 +37,7 @@ pub(crate) mod waiting;
 
 use std::fmt;
 use std::future::poll_fn;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -44,7 +45,7 @@ use bytes::Bytes;
 
 use crate::codec::encode::{EncodedMessage, prefix};
 use crate::codec::position::{Position, PositionText};
-use crate::hub::policy::Policy;
+use crate::hub::policy::{Policy, PolicyKind};
 use crate::hub::state::hub_state::HubState;
 use crate::hub::state::identities::IdentityMembership;
 use crate::hub::subscription::delivery::Delivery;
@@ -77,7 +78,9 @@ pub struct Subscription {
     /// Messages that were read from the logs and are not delivered yet, in reverse order.
     queue: Vec<QueuedMessage>,
     opening: Option<Box<Opening>>,
-    policy: Policy,
+    /// How far the subscription may lag, if its policy sets that.
+    max_lag: Option<NonZeroU32>,
+    policy: PolicyKind,
     /// True once the subscription had read everything. Only then may it be closed for being too
     /// slow.
     has_caught_up: bool,
@@ -161,12 +164,14 @@ impl Subscription {
         let extras = has_extras.then(|| {
             Box::new(Extras { floor, identity, pacer, waiting, told_lost, ..Extras::default() })
         });
+        let (policy, max_lag) = policy.into_parts();
         Self {
             hub,
             subscriber,
             topics,
             queue: Vec::new(),
             opening: opening.map(Box::new),
+            max_lag,
             policy,
             has_caught_up: false,
             needs_first_id,
@@ -230,7 +235,7 @@ impl Subscription {
     #[inline(always)]
     fn next_delivery(&mut self) -> Option<Delivery> {
         // Messages that were read earlier hide how far the subscription lags.
-        if matches!(self.policy, Policy::Close { .. }) && self.close_if_too_slow() {
+        if self.policy == PolicyKind::Close && self.close_if_too_slow() {
             return None;
         }
         // Reading is a function call, and a subscription looks here once more after each delivery.
@@ -444,7 +449,7 @@ impl Subscription {
         let SubscribedTopics::One(Membership { topic, .. }) = &self.topics else {
             return None;
         };
-        if !self.queue.is_empty() || self.opening.is_some() || self.policy == Policy::Latest {
+        if !self.queue.is_empty() || self.opening.is_some() || self.policy == PolicyKind::Latest {
             return None;
         }
         let (cursor, last) = (self.subscriber.cursor(), topic.last_readable());
@@ -488,8 +493,12 @@ impl Subscription {
             }
     }
 
+    fn policy(&self) -> Policy {
+        self.policy.with(self.max_lag)
+    }
+
     fn max_lag(&self) -> Option<(usize, u64)> {
-        let max = self.policy.max_lag(&self.hub.settings.bounds)?;
+        let max = self.policy().max_lag(&self.hub.settings.bounds)?;
         self.has_caught_up.then_some(max)
     }
 }
@@ -505,7 +514,7 @@ impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
             .field("position", &self.position())
-            .field("policy", &self.policy)
+            .field("policy", &self.policy())
             .field("end", &self.current_end())
             .finish_non_exhaustive()
     }
@@ -517,6 +526,6 @@ mod tests {
 
     #[test]
     fn a_subscription_that_waits_is_small() {
-        assert!(size_of::<Subscription>() <= 88, "{} bytes", size_of::<Subscription>());
+        assert!(size_of::<Subscription>() <= 80, "{} bytes", size_of::<Subscription>());
     }
 }

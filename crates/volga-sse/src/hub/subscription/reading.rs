@@ -9,7 +9,7 @@ use std::ops::{ControlFlow, Range};
 
 use crate::hub::clock::Moment;
 use crate::hub::patterns::shared_pattern::RemovedNumbers;
-use crate::hub::policy::Policy;
+use crate::hub::policy::PolicyKind;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::backlog::{Backlog, Collector};
@@ -52,7 +52,7 @@ impl Subscription {
             let mut scan = Scan {
                 after: cursor,
                 through,
-                only_latest: self.policy == Policy::Latest,
+                only_latest: self.policy == PolicyKind::Latest,
                 newcomer,
                 max_lag: self.max_lag(),
                 lost: 0,
@@ -138,7 +138,7 @@ impl Subscription {
     /// Reads the next values of a snapshot that follows a gap. `None` if there are no more.
     fn read_values(&mut self, mut done: u64, then: Start) -> Option<Delivery> {
         let cursor = self.subscriber.cursor();
-        let mut batch = Batch::of(if self.policy == Policy::Latest { 1 } else { MAX_MESSAGES });
+        let mut batch = Batch::of(if self.policy == PolicyKind::Latest { 1 } else { MAX_MESSAGES });
         match &mut self.topics {
             SubscribedTopics::One(membership) => {
                 let offer = |number, bytes: &_| batch.offer(ShortId::NONE, number, bytes);
