@@ -9,7 +9,6 @@ mod behind_others;
 mod body;
 #[cfg(unix)]
 mod child;
-mod compile_fail;
 mod compression;
 mod connections;
 mod cookies;
