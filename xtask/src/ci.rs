@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use crate::{
     api, bench, book, browser, budget, compat, deps, fuzz, nodes, package, proxies, smoke,
-    templates, tidy,
+    templates,
+    test_programs::TestPrograms,
+    tidy,
     tools::{self, Failure, Style, paint, shown_time},
     workspace::Workspace,
 };
@@ -159,10 +161,12 @@ pub(crate) const STEPS: &[Step] = &[
         advice: "docs/design/http2-direct-data.md explains the two modes; `VOLGA_TEST_HTTP2_VIA_H2=1 cargo test -p volga-http NAME` repeats one test",
         missing_program: |_| None,
         run: |workspace| {
-            let mut command =
-                workspace.cargo(&["test", "--package", "volga-http", "--all-features"]);
-            command.args(["--lib", "--tests", "--", "http2", "tunnels", "streams_of_any_kind"]);
-            tools::run(command.env("VOLGA_TEST_HTTP2_VIA_H2", "1"))
+            let programs = TestPrograms::build(workspace)?;
+            for mut command in programs.commands(workspace, "volga-http", &[])? {
+                command.args(["http2", "tunnels", "streams_of_any_kind"]);
+                tools::run(command.env("VOLGA_TEST_HTTP2_VIA_H2", "1"))?;
+            }
+            Ok(())
         },
     },
     Step {
@@ -172,12 +176,12 @@ pub(crate) const STEPS: &[Step] = &[
         advice: "`VOLGA_TEST_TLS=1 cargo test -p volga-http --all-features --test it NAME` repeats one test; tests/it/tls_relay.rs explains how it reaches the server",
         missing_program: |_| None,
         run: |workspace| {
+            let programs = TestPrograms::build(workspace)?;
             for (package, names, skipped) in OVER_TLS {
-                let mut command =
-                    workspace.cargo(&["test", "--package", package, "--all-features"]);
-                command.args(["--test", "it", "--"]).args(*names);
-                command.args(skipped.iter().flat_map(|name| ["--skip", name]));
-                tools::run(command.env("VOLGA_TEST_TLS", "1"))?;
+                for mut command in programs.commands(workspace, package, &["it"])? {
+                    command.args(*names).args(skipped.iter().flat_map(|name| ["--skip", name]));
+                    tools::run(command.env("VOLGA_TEST_TLS", "1"))?;
+                }
             }
             Ok(())
         },

@@ -21,6 +21,7 @@ mod programs;
 mod proxies;
 mod smoke;
 mod templates;
+mod test_programs;
 mod tidy;
 mod tools;
 mod workspace;

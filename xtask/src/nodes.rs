@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::{
+    test_programs::TestPrograms,
     tools::{self, Failure},
     workspace::Workspace,
 };
@@ -20,7 +21,9 @@ pub(crate) fn missing_program() -> Option<String> {
 /// # Errors
 /// Fails when a test fails.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
-    let mut command =
-        workspace.cargo(&["test", "--package", "volga-relay-redis", "--all-features"]);
-    tools::run(command.args(["--test", "it"]).env("VOLGA_TEST_ENGINES", "1"))
+    let programs = TestPrograms::build(workspace)?;
+    for mut command in programs.commands(workspace, "volga-relay-redis", &["it"])? {
+        tools::run(command.env("VOLGA_TEST_ENGINES", "1"))?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 //! requests on over HTTP/3.
 
 use crate::{
+    test_programs::TestPrograms,
     tools::{self, Failure},
     workspace::Workspace,
 };
@@ -59,12 +60,13 @@ pub(super) fn run(workspace: &Workspace) -> Result<(), Failure> {
     for (name, reason) in SKIPPED.iter().chain(FACADE_SKIPPED) {
         println!("skipped: {name}: {reason}");
     }
-    let mut command = workspace.cargo(&["test", "--package", "volga-h3"]);
-    command.args(["--test", "over_http3", "--"]);
-    command.args(SKIPPED.iter().flat_map(|(name, _)| ["--skip", name]));
-    tools::run(&mut command)?;
-    let mut command = workspace.cargo(&["test", "--package", "volga", "--all-features"]);
-    command.args(["--test", "it", "--"]).args(FACADE);
-    command.args(FACADE_SKIPPED.iter().flat_map(|(name, _)| ["--skip", name]));
-    tools::run(command.env("VOLGA_TEST_HTTP3", "1"))
+    let programs = TestPrograms::build(workspace)?;
+    for mut command in programs.commands(workspace, "volga-h3", &["over_http3"])? {
+        tools::run(command.args(SKIPPED.iter().flat_map(|(name, _)| ["--skip", name])))?;
+    }
+    for mut command in programs.commands(workspace, "volga", &["it"])? {
+        command.args(FACADE).args(FACADE_SKIPPED.iter().flat_map(|(name, _)| ["--skip", name]));
+        tools::run(command.env("VOLGA_TEST_HTTP3", "1"))?;
+    }
+    Ok(())
 }
