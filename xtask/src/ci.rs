@@ -4,9 +4,9 @@
 //! row to `CONTRIBUTING.md`; a test compares the two. A rule about the text of files is a module of
 //! `tidy` instead.
 
-mod long;
 mod over_http3;
 mod summary;
+mod test_runs;
 mod versions;
 
 use std::time::{Duration, Instant};
@@ -196,17 +196,11 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "loom",
-        claim: "the hub's synchronisation is right in every possible order of the threads' steps",
+        claim: "the hub's synchronisation is right in every order of the threads' steps with at most two forced switches",
         depth: Depth::Everyday,
         advice: "with LOOM_LOG=trace loom prints the order of the steps; crates/volga-sse/src/hub/loom_model.rs has the command",
         missing_program: |_| None,
-        run: |workspace| {
-            let mut command = workspace.cargo(&["test", "--package", "volga-sse"]);
-            command.args(["--features", "hub", "--release", "--lib", "loom_model"]);
-            // A target folder of its own: other flags would make cargo build everything again.
-            command.arg("--target-dir").arg(workspace.target_dir().join("loom"));
-            tools::run(command.env("RUSTFLAGS", "--cfg loom"))
-        },
+        run: test_runs::loom,
     },
     Step {
         name: "doc",
@@ -336,7 +330,7 @@ pub(crate) const STEPS: &[Step] = &[
         depth: Depth::Long,
         advice: "proptest prints the smallest failing input and writes its seed to a file beside the test: commit that file with the fix",
         missing_program: |_| None,
-        run: long::cases,
+        run: test_runs::cases,
     },
     Step {
         name: "soak",
@@ -344,7 +338,15 @@ pub(crate) const STEPS: &[Step] = &[
         depth: Depth::Long,
         advice: "the reason in the test's `#[ignore]` has the command that runs it alone",
         missing_program: |_| None,
-        run: long::soak,
+        run: test_runs::soak,
+    },
+    Step {
+        name: "loom-long",
+        claim: "the step `loom` passes with three forced switches",
+        depth: Depth::Long,
+        advice: "as in the step `loom`",
+        missing_program: |_| None,
+        run: test_runs::loom_long,
     },
     Step {
         name: "newest",

@@ -17,9 +17,10 @@ use crate::hub::subscription::delivery::Delivery;
 use crate::hub::subscription::{ReadyDelivery, Subscription};
 use crate::hub::topic::waves;
 
-/// How often a schedule may switch away from a thread that could continue. Bugs of this kind need
-/// one or two switches. Three take 15 seconds.
-const MAX_PREEMPTIONS: usize = 3;
+/// How often a schedule may switch away from a thread that could continue, unless
+/// `LOOM_MAX_PREEMPTIONS` says otherwise. Bugs of this kind need one or two switches. Three take
+/// minutes.
+const MAX_PREEMPTIONS: usize = 2;
 
 /// A task that sleeps until its waker is woken. If nobody wakes it, loom reports a deadlock.
 struct Task(Notify);
@@ -65,7 +66,7 @@ fn publish(hub: &Hub, topic: &str) {
 
 pub(super) fn model(check: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(MAX_PREEMPTIONS);
+    builder.preemption_bound.get_or_insert(MAX_PREEMPTIONS);
     builder.check(check);
 }
 

@@ -1,4 +1,5 @@
-//! The long test runs: property tests with more generated cases, and the ignored tests.
+//! The long test runs: property tests with more generated cases, the ignored tests, and the checks of
+//! the hub in every order of its threads' steps.
 
 use std::process::Command;
 
@@ -27,6 +28,32 @@ pub(super) fn cases(workspace: &Workspace) -> Result<(), Failure> {
 /// Fails when a test fails.
 pub(super) fn soak(workspace: &Workspace) -> Result<(), Failure> {
     tools::run(tests(workspace).args(["--ignored", "--nocapture"]))
+}
+
+/// Runs the models of the hub in every order of their threads' steps, up to the models' own bound on
+/// forced switches between threads.
+///
+/// # Errors
+/// Fails when a model fails.
+pub(super) fn loom(workspace: &Workspace) -> Result<(), Failure> {
+    tools::run(&mut loom_models(workspace))
+}
+
+/// Runs the models with one more forced switch.
+///
+/// # Errors
+/// Fails when a model fails.
+pub(super) fn loom_long(workspace: &Workspace) -> Result<(), Failure> {
+    tools::run(loom_models(workspace).env("LOOM_MAX_PREEMPTIONS", "3"))
+}
+
+fn loom_models(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo(&["test", "--package", "volga-sse"]);
+    command.args(["--features", "hub", "--release", "--lib", "loom_model"]);
+    // A target folder of its own: other flags would make cargo build everything again.
+    command.arg("--target-dir").arg(workspace.target_dir().join("loom"));
+    command.env("RUSTFLAGS", "--cfg loom");
+    command
 }
 
 /// The command that runs the tests, built as in the step `test`, so that nothing is compiled again.
