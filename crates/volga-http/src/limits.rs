@@ -468,6 +468,11 @@ pub(crate) const FRAMES_PER_WRITE: usize = 64;
 /// How many writes a stream that always has more may do before the other tasks of its thread run.
 pub(crate) const WRITES_PER_TURN: usize = 4;
 
+/// How many turns other tasks get after an HTTP/1 client has closed its sending side, before that
+/// counts as a disconnect. The response may wait for one of them, which in turn waits for the last
+/// piece of the body.
+pub(crate) const TURNS_AFTER_END: u8 = 4;
+
 /// How often the server checks whether a half-closed HTTP/1 connection is broken.
 pub(crate) const HALF_CLOSED_CHECK: Duration = Duration::from_secs(1);
 

@@ -24,7 +24,9 @@ use crate::io::stack_read::poll_read;
 use crate::io::transport::Transport;
 use crate::io::wake::wake_after_sockets;
 use crate::io::write_timeout::WriteTimeout;
-use crate::limits::{MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN};
+use crate::limits::{
+    MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN, TURNS_AFTER_END,
+};
 use crate::pool;
 
 /// A transport, and the bytes that were read from it ahead of their use.
@@ -45,6 +47,9 @@ pub(crate) struct Http1Connection<I> {
     /// Whether the socket may hold bytes that it does not report any more, because the connection
     /// has only watched for the client's disconnect.
     is_watched: bool,
+    /// How many turns the other tasks still get before the end of the client's input counts as its
+    /// disconnect.
+    turns_after_end: u8,
 }
 
 /// Why there is no further request on the connection.
@@ -69,6 +74,7 @@ impl<I: Transport> Http1Connection<I> {
             in_turn: 0,
             half_close: None,
             is_watched: false,
+            turns_after_end: TURNS_AFTER_END,
         }
     }
 
@@ -300,6 +306,7 @@ impl<I: Transport> Http1Connection<I> {
     /// Drops the connection's half of the body, once the request is over.
     pub(crate) fn close_body(&mut self) {
         self.body = None;
+        self.turns_after_end = TURNS_AFTER_END;
     }
 
     /// Waits for what the client does during a request: it sends more of the body, and the caller
@@ -310,6 +317,9 @@ impl<I: Transport> Http1Connection<I> {
             && !body.is_done()
         {
             let fed = body.poll_feed(&mut self.io, &mut self.read_buffer, cx);
+            if fed.is_ready() {
+                self.turns_after_end = TURNS_AFTER_END;
+            }
             if fed.is_pending() && body.is_reading() && self.is_watched {
                 // The reader has taken what was read ahead. The socket does not report the bytes
                 // behind that, so they are received first.
@@ -350,7 +360,14 @@ impl<I: Transport> Http1Connection<I> {
             return Poll::Ready(());
         }
         if !self.io.timeouts().allows_half_close() {
-            return Poll::Ready(());
+            if self.turns_after_end == 0 {
+                return Poll::Ready(());
+            }
+            // The response may only wait for other tasks that are ready to run, such as one that
+            // reads the body.
+            self.turns_after_end -= 1;
+            wake_after_sockets(cx);
+            return Poll::Pending;
         }
         self.half_close.get_or_insert_default().poll_broken(self.io.get_ref(), cx)
     }

@@ -2,12 +2,14 @@
 //! without the setting that lets the response continue.
 
 use std::convert::Infallible;
+use std::net::Shutdown;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
@@ -18,6 +20,9 @@ use crate::support::{
     Running, TestBody, data, long_lived, read_to_close, read_until, send, within,
 };
 
+/// How many bytes the server reads first from a connection, and how many at once after that.
+const FIRST_READ: usize = 1024;
+const READ: usize = 8 * 1024;
 /// More than the buffers of both sockets hold.
 const LARGE: usize = 16 << 20;
 
@@ -426,4 +431,27 @@ async fn the_end_of_input_is_a_disconnect_on_http2() {
     within(started).await.expect("the handler runs");
     client.shutdown().await.expect("an open socket");
     assert!(within(dropped).await.is_err(), "the guard sends nothing, it is only dropped");
+}
+
+#[tokio::test]
+async fn a_whole_upload_is_echoed_however_its_reads_end() {
+    // After a read that fills its buffer, the server reads on at once and finds the end, before
+    // the other task has run.
+    let reads = (0..4).map(|reads| FIRST_READ + reads * READ);
+    for total in reads.flat_map(|total| [total - 1, total, total + 1]) {
+        let all = Kind::OF_POST.into_iter().flat_map(|kind| [(kind, false), (kind, true)]);
+        for (kind, is_allowed) in all {
+            let what = format!("{kind:?}, {total} bytes, allowed: {is_allowed}");
+            let (server, _gate) = server(is_allowed).await;
+            let mut client = server.connect().await;
+            let is_whole = |length: &usize| kind.upload(*length).len() + length == total;
+            let length = (0..total).find(is_whole).expect("a length");
+            let request = [kind.upload(length).into_bytes(), vec![b'x'; length]].concat();
+            // All of it and the end are in the socket before the server reads.
+            assert_eq!(client.try_write(&request).expect("room"), total, "{what}");
+            SockRef::from(&client).shutdown(Shutdown::Write).expect("an open socket");
+            let wire = read_to_close(&mut client).await;
+            check(&responses(&wire), &[(200, vec![b'x'; length], true)], &what);
+        }
+    }
 }
