@@ -1,5 +1,5 @@
-//! The long test runs: property tests with more generated cases, the ignored tests, and the checks of
-//! the hub in every order of its threads' steps.
+//! Other runs of the tests: property tests with more generated cases, the ignored tests, and the
+//! models of the hub in every order of their threads' steps.
 
 use std::process::Command;
 
@@ -30,8 +30,8 @@ pub(super) fn soak(workspace: &Workspace) -> Result<(), Failure> {
     tools::run(tests(workspace).args(["--ignored", "--nocapture"]))
 }
 
-/// Runs the models of the hub in every order of their threads' steps, up to the models' own bound on
-/// forced switches between threads.
+/// Runs the models of the hub in every order of their threads' steps, up to the models' own bound
+/// on forced switches between threads.
 ///
 /// # Errors
 /// Fails when a model fails.

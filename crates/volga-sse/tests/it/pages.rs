@@ -60,7 +60,7 @@ fn the_lines_of_the_ticker_on_a_page_are_those_of_the_example() {
 fn every_test_that_a_page_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut paths = Vec::new();
-    ["crates", "browser/tests"].iter().for_each(|one| files(&root.join(one), &mut paths));
+    ["crates", "tests", "browser/tests"].iter().for_each(|one| files(&root.join(one), &mut paths));
     let rust = paths.iter().filter(|path| path.extension().is_some_and(|end| end == "rs"));
     let all: String = rust.map(|path| fs::read_to_string(path).expect("text")).collect();
     let tests = all.split("fn ").skip(1).filter_map(|rest| rest.split_once('('));
