@@ -56,7 +56,8 @@ pub(crate) fn is_simple_host(host: &[u8]) -> bool {
     !name.is_empty()
         && name.iter().all(is_of_name)
         && port.iter().skip(1).all(u8::is_ascii_digit)
-        && port.len() <= ":9999".len()
+        // For digits, this is the order of the numbers.
+        && (port.len() < ":65535".len() || port.len() == ":65535".len() && *port <= b":65535"[..])
 }
 
 fn is_same_authority(authority: &Authority, host: &Authority, uri: &Uri) -> bool {
@@ -117,11 +118,12 @@ mod tests {
 
     #[test]
     fn the_parser_accepts_every_simple_host() {
-        for host in ["a", "a.b-c", "127.0.0.1", "a:1", "a:8080", "a:"] {
+        for host in ["a", "a.b-c", "127.0.0.1", "a:1", "a:8080", "a:18080", "a:65535", "a:"] {
             assert!(is_simple_host(host.as_bytes()), "{host}");
             assert!(Authority::try_from(host).is_ok_and(|host| is_host_and_port(&host)), "{host}");
         }
-        for host in ["", ":1", "a:b", "a:1:2", "[::1]", "a@b", "a b", "a,b", "a:12345"] {
+        for host in ["", ":1", "a:b", "a:1:2", "[::1]", "a@b", "a b", "a,b", "a:65536", "a:123456"]
+        {
             assert!(!is_simple_host(host.as_bytes()), "{host}");
         }
     }
