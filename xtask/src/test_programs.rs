@@ -3,10 +3,7 @@
 //! Some steps run tests of one package once more in another way. For that, `cargo test --package`
 //! would build most crates again, because fewer packages enable fewer features of what they share.
 
-use std::{
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{path::PathBuf, process::Command};
 
 use cargo_metadata::Message;
 
@@ -37,7 +34,7 @@ impl TestPrograms {
         let mut build = workspace.cargo(&["test", "--workspace", "--all-features", "--no-run"]);
         build.args(["--quiet", "--message-format", "json-render-diagnostics"]);
         println!("{}", paint(Style::Dim, &format!("$ {}", tools::shown(&build))));
-        let messages = tools::read(build.stdin(Stdio::null()))?;
+        let messages = tools::read(&mut build)?;
         Ok(Self::from_messages(&messages))
     }
 
@@ -58,7 +55,7 @@ impl TestPrograms {
     /// programs without names. Arguments for the tests may be added at its end.
     ///
     /// # Errors
-    /// Fails when there is none.
+    /// Fails when the package has no such program.
     pub(crate) fn commands(
         &self,
         workspace: &Workspace,
