@@ -23,33 +23,48 @@ const TRIES: usize = 20;
 pub(crate) fn run() {
     println!("publishing beside {READERS} readers that do not read");
     for topics in [&["room.1"][..], &["room.1", "room.2"], &["room.*"], &[">", "room.*"]] {
-        println!("  {topics:24?} {:>9.1?}", beside_stalled(topics));
+        let filters = |_| topics.iter().map(|&topic| topic.to_owned()).collect();
+        println!("  {topics:24?} {:>9.1?}", beside_stalled("room.1", filters));
     }
+    println!("  {:24} {:>9.1?}", "each a pattern of its own", beside_stalled(&deep_name(0), deep));
     for topics in [10_000, 100_000] {
         let hub = hub_of(topics);
         println!("{topics} topics");
         for (name, filters) in [("`>`", vec![">".to_owned()]), ("100 patterns", hundred())] {
-            let ([open, drop, longest], [least, most]) = open_and_drop(&hub, &filters);
-            println!(
-                "  a reader of {name:13} opens in {open:>9.1?}, goes in {drop:>9.1?}; the longest publish meanwhile: {least:.1?} (median {longest:.1?}, at most {most:.1?})"
-            );
-            println!("  {:41} {:>9} bytes a reader", "", bytes(&hub, &filters));
+            open_and_drop(&hub, name, &filters);
+            println!("    {:>6} bytes a reader", bytes(&hub, &filters));
         }
     }
-    for (name, filter) in [("the same", shared as fn(usize) -> String), ("its own", own)] {
+    let kinds: [(&str, fn(usize) -> Vec<String>, fn(usize) -> String); 3] = [
+        ("the same", |_| vec!["room.*".to_owned()], room),
+        ("its own, which does not match", |reader| vec![format!("room.{reader}.>")], room),
+        ("its own, which matches", deep, deep_name),
+    ];
+    println!("publishing beside {READERS} readers by pattern");
+    for (kind, filter, name) in kinds {
+        let [new, changed] = new_topic(filter, name);
         println!(
-            "a new topic with {READERS} readers by pattern, each of {name}: {:.1?}",
-            new_topic(filter)
+            "  each of {kind:30} to a new topic {new:>9.1?}, after a pattern has come {changed:>9.1?}"
         );
     }
 }
 
-fn shared(_: usize) -> String {
-    "room.*".to_owned()
+fn room(topic: usize) -> String {
+    format!("room.{topic}")
 }
 
-fn own(reader: usize) -> String {
-    format!("room.{reader}.>")
+/// How many segments of a deep name a pattern may replace. So there are more than [`READERS`]
+/// patterns that match the name.
+const DEPTH: usize = 14;
+
+fn deep_name(topic: usize) -> String {
+    (0..DEPTH).map(|n| format!("s{n}.")).collect::<String>() + &topic.to_string()
+}
+
+/// A pattern that no other reader has, and that matches every deep name.
+fn deep(reader: usize) -> Vec<String> {
+    let segment = |n| if reader >> n & 1 == 1 { "*.".to_owned() } else { format!("s{n}.") };
+    vec![(0..DEPTH).map(segment).collect::<String>() + "*"]
 }
 
 pub(crate) fn hundred() -> Vec<String> {
@@ -101,16 +116,16 @@ fn clock() -> Duration {
     times[TIMES / 2]
 }
 
-fn beside_stalled(topics: &[&str]) -> Duration {
+fn beside_stalled(name: &str, filters: impl Fn(usize) -> Vec<String>) -> Duration {
     let hub = Hub::new();
     hub.publish("room.2", message()).expect("published");
-    let _stalled = readers(&hub, |_| topics.iter().map(|&topic| topic.to_owned()).collect());
-    let mut live = hub.subscribe(topics).open().expect("open").deliveries();
+    let _stalled = readers(&hub, &filters);
+    let mut live = hub.subscribe(filters(0)).open().expect("open").deliveries();
     let waker = Waker::from(Arc::new(Task));
     let mut times: Vec<_> = (0..TIMES)
         .map(|_| {
             let start = cpu();
-            hub.publish("room.1", message()).expect("published");
+            hub.publish(name, message()).expect("published");
             let time = cpu() - start;
             drain(&mut live, &waker);
             time
@@ -120,45 +135,65 @@ fn beside_stalled(topics: &[&str]) -> Duration {
     times[TIMES / 2].saturating_sub(clock())
 }
 
-/// Opens and drops a reader while another thread publishes. Returns how long each took, and how
-/// long the longest publish took meanwhile, as medians of some tries. Also returns the least and
-/// the greatest of the longest publishes. The least one counts: each try takes the same steps, but
-/// in any of them the machine may take the core away from either thread.
-fn open_and_drop(hub: &Hub, filters: &[String]) -> ([Duration; 3], [Duration; 2]) {
+/// Opens and drops a reader while another thread publishes, and then only computes for as long.
+/// Prints how long each took, as medians of some tries, and how long the longest publish of a try
+/// took meanwhile.
+///
+/// The machine may take the core away from either thread, so the least of the longest publishes
+/// counts. The tries without a reader show what the machine does.
+fn open_and_drop(hub: &Hub, kind: &str, filters: &[String]) {
     let tries: Vec<_> = (0..TRIES)
         .map(|_| {
-            let (longest, is_done) = (AtomicU64::new(0), AtomicBool::new(false));
-            let times = thread::scope(|scope| {
-                scope.spawn(|| {
-                    let mut topic = 0;
-                    while !is_done.load(Ordering::Relaxed) {
-                        let start = Instant::now();
-                        hub.publish(&name(topic), message()).expect("published");
-                        longest.fetch_max(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
-                        topic = (topic + 1) % 100;
-                    }
-                });
-                thread::sleep(Duration::from_millis(20));
-                longest.store(0, Ordering::Relaxed);
+            longest_publish_while(hub, || {
                 let start = cpu();
                 let subscription = hub.subscribe(filters).open().expect("open");
                 let opened = cpu();
                 drop(subscription);
-                let times = (opened - start, cpu() - opened);
-                is_done.store(true, Ordering::Relaxed);
-                times
-            });
-            [times.0, times.1, Duration::from_nanos(longest.into_inner())]
+                (opened - start, cpu() - opened)
+            })
         })
         .collect();
-    let sorted = |figure: usize| {
-        let mut times: Vec<_> = tries.iter().map(|times| times[figure]).collect();
+    let sorted = |times: &mut Vec<Duration>| {
         times.sort_unstable();
-        times
+        (times[0], times[TRIES / 2], times[TRIES - 1])
     };
-    let longest = sorted(2);
-    let median = |figure| sorted(figure)[TRIES / 2];
-    ([median(0), median(1), median(2)], [longest[0], longest[TRIES - 1]])
+    let (_, open, _) = sorted(&mut tries.iter().map(|((open, _), _)| *open).collect());
+    let (_, drop, _) = sorted(&mut tries.iter().map(|((_, drop), _)| *drop).collect());
+    let compute = || {
+        let start = cpu();
+        while cpu() - start < open + drop {}
+    };
+    let without = (0..TRIES).map(|_| longest_publish_while(hub, compute).1);
+    println!("  a reader of {kind:13} opens in {open:>9.1?}, goes in {drop:>9.1?}");
+    let with = tries.iter().map(|(_, longest)| *longest).collect();
+    for (case, mut times) in [("meanwhile", with), ("without it", without.collect())] {
+        let (least, median, most) = sorted(&mut times);
+        println!(
+            "    the longest publish {case:10} {least:>9.1?} (median {median:.1?}, at most {most:.1?})"
+        );
+    }
+}
+
+/// Returns the result of a call, and how long the longest publish of another thread took meanwhile.
+fn longest_publish_while<T>(hub: &Hub, call: impl FnOnce() -> T) -> (T, Duration) {
+    let (longest, is_done) = (AtomicU64::new(0), AtomicBool::new(false));
+    let result = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut topic = 0;
+            while !is_done.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                hub.publish(&name(topic), message()).expect("published");
+                longest.fetch_max(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+                topic = (topic + 1) % 100;
+            }
+        });
+        thread::sleep(Duration::from_millis(20));
+        longest.store(0, Ordering::Relaxed);
+        let result = call();
+        is_done.store(true, Ordering::Relaxed);
+        result
+    });
+    (result, Duration::from_nanos(longest.into_inner()))
 }
 
 /// The memory of a reader, as the kernel counts it.
@@ -177,17 +212,28 @@ fn bytes(hub: &Hub, filters: &[String]) -> u64 {
     bytes
 }
 
-fn new_topic(filter: impl Fn(usize) -> String) -> Duration {
+/// What a publish to a new topic costs, and one to a known topic after a pattern has come.
+fn new_topic(
+    filters: impl Fn(usize) -> Vec<String>,
+    name: impl Fn(usize) -> String,
+) -> [Duration; 2] {
     let hub = Hub::builder().max_topics(TIMES + 10).build();
-    let _readers = readers(&hub, |reader| vec![filter(reader)]);
-    let mut times: Vec<_> = (0..TIMES)
+    let _readers = readers(&hub, filters);
+    let publish = |topic| {
+        let name = name(topic);
+        let start = cpu();
+        hub.publish(&name, message()).expect("published");
+        cpu() - start
+    };
+    let mut new: Vec<_> = (0..TIMES).map(publish).collect();
+    let mut changed: Vec<_> = (0..TIMES)
         .map(|topic| {
-            let name = format!("room.{topic}");
-            let start = cpu();
-            hub.publish(&name, message()).expect("published");
-            cpu() - start
+            let _comes = hub.subscribe(format!("another.{topic}.*")).open().expect("open");
+            publish(topic)
         })
         .collect();
-    times.sort_unstable();
-    times[TIMES / 2]
+    [&mut new, &mut changed].map(|times| {
+        times.sort_unstable();
+        times[TIMES / 2]
+    })
 }

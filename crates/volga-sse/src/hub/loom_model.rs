@@ -150,6 +150,42 @@ fn a_topic_that_begins_while_its_pattern_is_read_is_not_missed() {
 }
 
 #[test]
+fn a_subscriber_by_one_of_many_patterns_misses_no_message() {
+    model(|| {
+        let hub = Hub::new();
+        let mut subscription = open(&hub, "a.*");
+        // A set lists one pattern in this model. So the publisher looks for sleepers in the tree.
+        let _other = open(&hub, "*.b");
+        let publisher = thread::spawn(move || (0..2).for_each(|_| publish(&hub, "a.b")));
+        assert_eq!(number(next(&mut subscription)), 1);
+        assert_eq!(number(next(&mut subscription)), 2);
+        publisher.join().expect("no panic");
+    });
+}
+
+#[test]
+fn two_subscribers_by_one_of_many_patterns_miss_no_message() {
+    model(|| {
+        let hub = Hub::new();
+        let mut one = open(&hub, "a.*");
+        let mut another = open(&hub, "a.*");
+        let _other = open(&hub, "*.b");
+        // Both count as sleepers of their pattern. The publisher takes them, and they sleep again
+        // at the same time.
+        publish(&hub, "a.b");
+        let sleeper = thread::spawn(move || {
+            while one.poll_delivery(&mut Context::from_waker(Waker::noop())).is_ready() {}
+            one
+        });
+        let publisher = thread::spawn(move || publish(&hub, "a.b"));
+        assert_eq!(number(next(&mut another)), 1);
+        assert_eq!(number(next(&mut another)), 2);
+        publisher.join().expect("no panic");
+        drop(sleeper.join().expect("no panic"));
+    });
+}
+
+#[test]
 fn a_subscriber_that_leaves_hides_no_other_from_a_publisher() {
     model(|| {
         let hub = Hub::new();

@@ -119,7 +119,7 @@ mod tests {
     use crate::hub::handle::Hub;
     use crate::hub::held_work_tests::NoEngine;
     use crate::hub::policy::Policy;
-    use crate::hub::presence::hub_presence::MAX_COUNTED;
+    use crate::hub::presence::present_in_topic::MAX_COUNTED;
     use crate::hub::presence::telling::TOPICS_PER_STEP;
     use crate::hub::relay::state::RelayState;
     use crate::hub::subscription::Subscription;

@@ -3,16 +3,26 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `tree` (pure) | finds the patterns that match a name |
+//! | `tree` | finds the patterns that match a name |
+//! | `sleeper_count` | counts the patterns with sleepers in each part of the tree |
 //! | `shared_pattern` | a pattern and its readers |
 //! | `pattern_set` | the patterns that match a topic |
+//! | `unlisted_removals` | topics that were removed and that too many patterns match |
 //!
 //! So opening a subscription does nothing for the topics that its patterns match. The next message
 //! of a topic looks the patterns up again if some came or went since.
+//!
+//! A name of `n` segments can match more than `2^n` patterns. So if there are many, they are not
+//! listed. A publisher searches the tree for those with sleeping readers, and leaves out every part
+//! of it that has none. A reader compares the name with its own patterns.
 
+#[cfg(all(test, not(loom)))]
+mod many_matches_tests;
 pub(crate) mod pattern_set;
 pub(crate) mod shared_pattern;
+pub(crate) mod sleeper_count;
 pub(crate) mod tree;
+pub(crate) mod unlisted_removals;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -20,11 +30,13 @@ use std::sync::Arc;
 
 use crate::hub::patterns::pattern_set::PatternSet;
 use crate::hub::patterns::shared_pattern::{PatternMembership, RemovedNumbers, SharedPattern};
-use crate::hub::patterns::tree::PatternTree;
+use crate::hub::patterns::tree::{PatternTree, Search};
+use crate::hub::patterns::unlisted_removals::UnlistedRemovals;
 use crate::hub::sync::{AtomicU64, Ordering, RwLock, read, write};
 use crate::hub::topic::Topic;
 use crate::hub::topic::pattern::Pattern;
 use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::wait_list::WaitList;
 
 /// How many sets of patterns are remembered, so that topics can share them. Topics beyond that have
 /// sets of their own.
@@ -32,6 +44,21 @@ const MAX_SHARED_SETS: usize = 256;
 
 /// How many patterns are taken from the index before its lock is released and taken again.
 const PATTERNS_PER_PAGE: usize = 128;
+
+/// How many patterns of a topic are listed at most. A publisher visits each of them.
+const MAX_LISTED: usize = match (cfg!(test), cfg!(loom)) {
+    (false, _) => 64,
+    (true, false) => 4,
+    (true, true) => 1,
+};
+
+/// How many places of the tree one search for them looks at. A publish after a pattern has come or
+/// gone waits for it.
+const MAX_NODES_TO_LIST: usize = if cfg!(test) { 8 } else { 256 };
+
+/// How many places of the tree are looked at for sleeping readers before its lock is released and
+/// taken again.
+const NODES_PER_PAGE: usize = if cfg!(test) { 3 } else { 256 };
 
 /// The patterns of a hub. Patterns come and go only under the hub's lock.
 #[derive(Debug)]
@@ -41,6 +68,7 @@ pub(crate) struct Patterns {
     /// The topics that the hub has removed and forgotten had no greater numbers.
     forgotten: AtomicU64,
     index: RwLock<PatternIndex>,
+    unlisted_removals: UnlistedRemovals,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +87,19 @@ impl Default for Patterns {
             version: AtomicU64::new(0),
             forgotten: AtomicU64::new(0),
             index: RwLock::new(PatternIndex::default()),
+            unlisted_removals: UnlistedRemovals::default(),
         }
+    }
+}
+
+impl PatternIndex {
+    /// The patterns that match a name. `None` if they are too many, or if it takes too long to find
+    /// them.
+    fn list(&self, name: &str) -> Option<Vec<&Arc<SharedPattern>>> {
+        let mut patterns = Vec::new();
+        let add = &mut |pattern| patterns.push(pattern);
+        let is_whole = self.tree.find_page(name, &mut Search::default(), MAX_NODES_TO_LIST, add);
+        (is_whole && patterns.len() <= MAX_LISTED).then_some(patterns)
     }
 }
 
@@ -79,25 +119,34 @@ impl Patterns {
         })
     }
 
-    /// Returns whether one of these IDs, which are sorted, is the ID of a pattern that matches a
-    /// topic. Also returns the [short ID](PatternSet::short_id) of a set of patterns that matched
+    /// Returns whether one of these patterns matches a topic. `ids` are their IDs, which are
+    /// sorted. Also returns the [short ID](PatternSet::short_id) of a set of patterns that matched
     /// the topic in this version or later, or zero if none did.
     ///
     /// The hub has had the patterns with these IDs since this version. Other patterns may have come
     /// or gone since then.
-    pub(crate) fn check(&self, topic: &Topic, ids: &[u32], version: u64) -> (u32, bool) {
+    pub(crate) fn check<'a>(
+        &self,
+        topic: &Topic,
+        ids: &[u32],
+        patterns: impl Iterator<Item = &'a Pattern> + Clone,
+        version: u64,
+    ) -> (u32, bool) {
         let check = |set: &Option<Arc<PatternSet>>| {
-            set.as_ref().map_or((0, false), |set| (set.short_id(), set.has_any(ids)))
+            let has_any = |set: &Arc<PatternSet>| set.has_any_of(ids, patterns.clone());
+            set.as_ref().map_or((0, false), |set| (set.short_id(), has_any(set)))
         };
         let known = topic.patterns.since(version, check);
         known.unwrap_or_else(|| check(&self.of(topic)))
     }
 
     /// Finds the patterns that match a name. `before` has those of another version.
-    fn find(&self, name: &str, before: Option<Arc<PatternSet>>) -> Option<Arc<PatternSet>> {
+    fn find(&self, name: &Arc<str>, before: Option<Arc<PatternSet>>) -> Option<Arc<PatternSet>> {
         let index = read(&self.index);
-        let mut patterns = Vec::new();
-        index.tree.find(name, &mut |pattern| patterns.push(pattern));
+        let Some(mut patterns) = index.list(name) else {
+            let is_same = |set: &Arc<PatternSet>| set.name_of_too_many().is_some();
+            return before.filter(is_same).or_else(|| Some(PatternSet::too_many(name).into()));
+        };
         if patterns.is_empty() {
             return None;
         }
@@ -105,7 +154,8 @@ impl Patterns {
         // Most patterns that come or go do not match this topic. Then the topic keeps its set,
         // which its readers know.
         let is_same = |set: &Arc<PatternSet>| {
-            set.ids().iter().copied().eq(patterns.iter().map(|pattern| pattern.id))
+            let ids = patterns.iter().map(|pattern| pattern.id);
+            set.ids().is_some_and(|known| known.iter().copied().eq(ids))
         };
         if let Some(set) = before.filter(is_same) {
             return Some(set);
@@ -120,9 +170,63 @@ impl Patterns {
         index.last_set_id += 1;
         let set = Arc::new(PatternSet::new(index.last_set_id, patterns));
         if index.sets.len() < MAX_SHARED_SETS {
-            index.sets.insert(Arc::clone(set.ids()), Arc::clone(&set));
+            index.sets.insert(ids.into(), Arc::clone(&set));
         }
         Some(set)
+    }
+
+    /// Wakes the readers of patterns for a new message.
+    pub(crate) fn wake(&self, patterns: &PatternSet) {
+        match patterns.name_of_too_many() {
+            None => patterns.listed().iter().for_each(WaitList::wake),
+            Some(name) => self.wake_matching(name),
+        }
+    }
+
+    /// Wakes the readers of all patterns that match a name. Looks only at patterns with sleeping
+    /// readers, and at those on the way to them.
+    fn wake_matching(&self, name: &str) {
+        let has_sleeper = |pattern: &Arc<SharedPattern>| {
+            pattern.readers.published.add_one();
+            WaitList::take_sleepers(&**pattern)
+        };
+        self.search(name, Search::for_sleepers(), has_sleeper, WaitList::wake_taken);
+    }
+
+    /// Visits every pattern of a set.
+    pub(crate) fn for_each(&self, set: &PatternSet, visit: impl FnMut(&Arc<SharedPattern>)) {
+        let Some(name) = set.name_of_too_many() else {
+            return set.listed().iter().for_each(visit);
+        };
+        self.search(name, Search::default(), |_| true, visit);
+    }
+
+    /// Passes the patterns that match a name to a filter, and then those that it selects to another
+    /// function. The filter is called under the lock of the index, which is held for a page at a
+    /// time, because opening a subscription waits for it.
+    fn search(
+        &self,
+        name: &str,
+        mut search: Search,
+        mut filter: impl FnMut(&Arc<SharedPattern>) -> bool,
+        mut visit: impl FnMut(&Arc<SharedPattern>),
+    ) {
+        loop {
+            let mut page = Vec::new();
+            let mut select = |pattern: &Arc<SharedPattern>| {
+                if filter(pattern) {
+                    page.push(Arc::clone(pattern));
+                }
+            };
+            let is_last = {
+                let index = read(&self.index);
+                index.tree.find_page(name, &mut search, NODES_PER_PAGE, &mut select)
+            };
+            page.iter().for_each(&mut visit);
+            if is_last {
+                return;
+            }
+        }
     }
 
     /// Adds a subscription to the readers of a pattern, which is given as text. `last` is the last
@@ -145,8 +249,9 @@ impl Patterns {
         let forgotten = self.forgotten.load(Ordering::Relaxed);
         let version = self.version.load(Ordering::Relaxed) + 1;
         let shared = SharedPattern::new(id, pattern.clone(), last, version, forgotten);
-        let shared = Arc::new(shared);
-        *index.tree.entry(&pattern) = Some(Arc::clone(&shared));
+        let (entry, sleepers) = index.tree.counted_entry(&pattern);
+        let shared = Arc::new(shared.counted_by(sleepers));
+        *entry = Some(Arc::clone(&shared));
         index.by_id.insert(id, Arc::clone(&shared));
         // IDs are used again only after 2^32 patterns, when the old one is long gone.
         index.next_id = id.wrapping_add(1);
@@ -174,12 +279,40 @@ impl Patterns {
         self.forgotten.store(number, Ordering::Relaxed);
     }
 
-    /// Tells the patterns that match a name of a removed topic, because the hub forgets the topic.
-    pub(crate) fn note_forgotten(&self, name: &str, numbers: RemovedNumbers) {
-        if self.version.load(Ordering::Acquire) > 0 {
-            let index = read(&self.index);
-            index.tree.find(name, &mut |pattern| pattern.note_removed(numbers));
+    /// Tells the patterns that match a topic that it was removed, or earlier topics of its name.
+    pub(crate) fn note_removed(&self, topic: &Topic) {
+        match self.of(topic) {
+            None => {}
+            Some(set) if set.name_of_too_many().is_some() => {
+                self.unlisted_removals.note(&topic.name, topic.numbers_to_remove());
+            }
+            Some(set) => {
+                let numbers = topic.numbers_to_remove();
+                set.listed().iter().for_each(|pattern| pattern.note_removed(numbers));
+            }
         }
+    }
+
+    /// Tells the patterns that match a name of a removed topic, because the hub forgets the topic.
+    pub(crate) fn note_forgotten(&self, name: &Arc<str>, numbers: RemovedNumbers) {
+        if self.version.load(Ordering::Acquire) > 0 {
+            match read(&self.index).list(name) {
+                None => self.unlisted_removals.note(name, numbers),
+                Some(patterns) => {
+                    patterns.iter().for_each(|pattern| pattern.note_removed(numbers));
+                }
+            }
+        }
+    }
+
+    /// The greatest numbers of topics that these patterns match and that were removed since the
+    /// patterns came. Topics that were removed earlier may be included.
+    pub(crate) fn removed_since<'a>(
+        &self,
+        patterns: impl Iterator<Item = &'a SharedPattern> + Clone,
+    ) -> RemovedNumbers {
+        let unlisted = self.unlisted_removals.of(patterns.clone().map(|shared| &shared.pattern));
+        patterns.map(SharedPattern::removed_since).fold(unlisted, RemovedNumbers::max)
     }
 
     /// Visits every pattern. Each pattern that is there from the start to the end is visited once.

@@ -2,26 +2,35 @@
 
 use std::sync::Arc;
 
-use crate::hub::patterns::shared_pattern::{RemovedNumbers, SharedPattern};
+use crate::hub::patterns::shared_pattern::SharedPattern;
 use crate::hub::sync::{RwLock, read, write};
-use crate::hub::topic::wait_list::WaitList;
+use crate::hub::topic::pattern::Pattern;
 
-/// The short ID of all sets whose IDs need more than four bytes.
+/// The short ID of all sets without an ID of four bytes.
 pub(crate) const UNKNOWN_SET: u32 = u32::MAX;
 
 /// The patterns that match a topic.
 #[derive(Debug)]
 pub(crate) struct PatternSet {
-    /// No other set of the hub ever has this ID. It is not zero.
-    pub(crate) id: u64,
-    /// Sorted by ID.
-    patterns: Box<[Arc<SharedPattern>]>,
-    /// The IDs of the patterns, in the same order. A reader that looks for one of its own patterns
-    /// need not load the patterns from memory.
-    ids: Arc<[u32]>,
-    /// The first ID. Most sets have one pattern, and a reader then loads only the set.
-    first_id: u32,
+    /// No other set with a list ever has this ID. It is not zero.
+    id: u64,
+    patterns: PatternList,
     mask: u64,
+}
+
+#[derive(Debug)]
+enum PatternList {
+    Listed {
+        /// Sorted by ID.
+        patterns: Box<[Arc<SharedPattern>]>,
+        /// The IDs of the patterns, in the same order. A reader that looks for one of its own
+        /// patterns need not load the patterns from memory.
+        ids: Arc<[u32]>,
+        /// The first ID. Most sets have one pattern, and a reader then loads only the set.
+        first_id: u32,
+    },
+    /// There are too many to list them. They are those that match this name.
+    TooMany(Arc<str>),
 }
 
 /// The patterns that match a topic, as far as they are known.
@@ -77,16 +86,42 @@ impl PatternSet {
         let mask = patterns.iter().fold(0, |mask, pattern| mask | pattern.bit());
         let ids: Arc<[u32]> = patterns.iter().map(|pattern| pattern.id).collect();
         let first_id = patterns.first().map_or(0, |pattern| pattern.id);
-        Self { id, patterns: patterns.into(), ids, first_id, mask }
+        let patterns = PatternList::Listed { patterns: patterns.into(), ids, first_id };
+        Self { id, patterns, mask }
     }
 
-    /// The IDs of the patterns, sorted.
-    pub(crate) fn ids(&self) -> &Arc<[u32]> {
-        &self.ids
+    /// More patterns match the name than a set lists.
+    pub(crate) fn too_many(name: &Arc<str>) -> Self {
+        let patterns = PatternList::TooMany(Arc::clone(name));
+        Self { id: u64::MAX, patterns, mask: u64::MAX }
     }
 
-    /// The ID in four bytes, which is not zero. Sets with greater IDs share
-    /// [`UNKNOWN_SET`].
+    /// The name that the patterns match, if they are not listed.
+    pub(crate) fn name_of_too_many(&self) -> Option<&Arc<str>> {
+        match &self.patterns {
+            PatternList::Listed { .. } => None,
+            PatternList::TooMany(name) => Some(name),
+        }
+    }
+
+    /// The patterns, sorted by ID. None of them if there are too many to list them.
+    pub(crate) fn listed(&self) -> &[Arc<SharedPattern>] {
+        match &self.patterns {
+            PatternList::Listed { patterns, .. } => patterns,
+            PatternList::TooMany(_) => &[],
+        }
+    }
+
+    /// The IDs of the patterns, sorted. `None` if they are not listed.
+    pub(crate) fn ids(&self) -> Option<&Arc<[u32]>> {
+        match &self.patterns {
+            PatternList::Listed { ids, .. } => Some(ids),
+            PatternList::TooMany(_) => None,
+        }
+    }
+
+    /// The ID in four bytes, which is not zero. Sets with greater IDs, and those without a list,
+    /// share [`UNKNOWN_SET`].
     pub(crate) fn short_id(&self) -> u32 {
         u32::try_from(self.id).unwrap_or(UNKNOWN_SET)
     }
@@ -96,27 +131,25 @@ impl PatternSet {
         self.mask
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<SharedPattern>> {
-        self.patterns.iter()
-    }
-
-    /// Whether one of these IDs, which are sorted, is the ID of one of the patterns.
-    pub(crate) fn has_any(&self, ids: &[u32]) -> bool {
-        if self.ids.len() == 1 {
-            return ids.binary_search(&self.first_id).is_ok();
+    /// Whether one of these IDs, which are sorted, is the ID of one of the patterns. `None` if the
+    /// patterns are not listed.
+    pub(crate) fn has_any(&self, own: &[u32]) -> Option<bool> {
+        let PatternList::Listed { ids, first_id, .. } = &self.patterns else { return None };
+        if ids.len() == 1 {
+            return Some(own.binary_search(first_id).is_ok());
         }
-        let (few, many) =
-            if ids.len() < self.ids.len() { (ids, &*self.ids) } else { (&*self.ids, ids) };
-        few.iter().any(|id| many.binary_search(id).is_ok())
+        let (few, many) = if own.len() < ids.len() { (own, &**ids) } else { (&**ids, own) };
+        Some(few.iter().any(|id| many.binary_search(id).is_ok()))
     }
 
-    /// Tells all of these patterns that a topic was removed.
-    pub(crate) fn note_removed(&self, numbers: RemovedNumbers) {
-        self.patterns.iter().for_each(|pattern| pattern.note_removed(numbers));
-    }
-
-    /// Wakes the readers of all of these patterns.
-    pub(crate) fn wake(&self) {
-        self.patterns.iter().for_each(WaitList::wake);
+    /// The same for patterns with these IDs, whether they are listed or not.
+    pub(crate) fn has_any_of<'a>(
+        &self,
+        ids: &[u32],
+        mut patterns: impl Iterator<Item = &'a Pattern>,
+    ) -> bool {
+        self.has_any(ids).unwrap_or_else(|| {
+            self.name_of_too_many().is_some_and(|name| patterns.any(|own| own.matches(name)))
+        })
     }
 }

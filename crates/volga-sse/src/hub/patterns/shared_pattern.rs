@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::hub::patterns::sleeper_count::SleeperCount;
 use crate::hub::sync::{AtomicU64, Ordering};
 use crate::hub::topic::pattern::Pattern;
 use crate::hub::topic::subscriber::Subscriber;
@@ -21,6 +22,8 @@ pub(crate) struct SharedPattern {
     /// numbers.
     forgotten: u64,
     removed: RemovedSince,
+    /// `None` for `>`, which every search finds first.
+    sleepers: Option<Arc<SleeperCount>>,
     pub(crate) readers: WaitList,
 }
 
@@ -65,12 +68,21 @@ impl HasReaders for SharedPattern {
     fn readers(&self) -> &WaitList {
         &self.readers
     }
+
+    fn sleeper_count(&self) -> Option<&SleeperCount> {
+        self.sleepers.as_deref()
+    }
 }
 
 impl SharedPattern {
     pub(crate) fn new(id: u32, pattern: Pattern, since: u64, version: u64, forgotten: u64) -> Self {
         let (removed, readers) = (RemovedSince::default(), WaitList::default());
-        Self { id, pattern, since, version, forgotten, removed, readers }
+        Self { id, pattern, since, version, forgotten, removed, sleepers: None, readers }
+    }
+
+    /// With the count of its place in the tree.
+    pub(crate) fn counted_by(self, sleepers: Option<Arc<SleeperCount>>) -> Self {
+        Self { sleepers, ..self }
     }
 
     /// Notes that a topic that the pattern matches was removed.
@@ -110,19 +122,23 @@ impl PatternMembership {
         subscriber: &Arc<Subscriber>,
         tag: u32,
     ) -> Self {
-        let handle = pattern.readers.join(subscriber, tag);
+        let handle = WaitList::join(&*pattern, subscriber, tag);
         Self { pattern, handle }
     }
 
     /// Records that the subscription sleeps. `is_set_aside` says that a publisher may have set it
     /// aside.
     pub(crate) fn sleep(&self, is_set_aside: bool) {
-        self.pattern.readers.sleep(self.handle, is_set_aside);
+        WaitList::sleep(&*self.pattern, self.handle, is_set_aside);
     }
 
     /// Removes the subscription. Returns the pattern, and whether this was its last reader.
     pub(crate) fn leave(self) -> (Arc<SharedPattern>, bool) {
         let (_, was_last) = self.pattern.readers.leave(self.handle);
+        if was_last {
+            // The readers that were asleep count no more.
+            WaitList::take_sleepers(&*self.pattern);
+        }
         (self.pattern, was_last)
     }
 }

@@ -13,11 +13,9 @@ use crate::hub::clock::Moment;
 use crate::hub::patterns::tree::PatternTree;
 use crate::hub::presence::announcer::Announcer;
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
-use crate::hub::presence::filter_presence::{
-    AfterLeave, FilterPresence, MAX_LISTED, Origin, SignOutScope, Stay,
-};
+use crate::hub::presence::filter_presence::{AfterLeave, FilterPresence, Origin, SignOutScope};
 use crate::hub::presence::other_nodes::OtherNodes;
-use crate::hub::presence::overlaps::{Excess, FilterSets, Overlaps};
+use crate::hub::presence::overlaps::{FilterSets, Overlaps};
 use crate::hub::presence::telling::TOPICS_PER_STEP;
 use crate::hub::presence::untold_changes::{FilterChangeKind, UntoldChanges};
 use crate::hub::presence::watched_topics::WatchedTopics;
@@ -27,9 +25,6 @@ use crate::hub::topic::pattern::Pattern;
 /// How many identities one call reports as gone at most.
 const MAX_GONE: usize = 16;
 
-/// How many subscriptions with different names and patterns one step counts.
-pub(crate) const MAX_COUNTED: usize = 256;
-
 /// How many names and patterns an identity that signs out leaves in one step.
 const MAX_SIGNED_OUT: usize = 32;
 
@@ -37,16 +32,16 @@ const MAX_SIGNED_OUT: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct HubPresence {
     /// By name or pattern. A pattern has a wildcard, so it differs from every name.
-    filters: SteppedMap<Arc<str>, FilterPresence>,
+    pub(super) filters: SteppedMap<Arc<str>, FilterPresence>,
     /// The patterns among them.
-    patterns: PatternTree<Arc<str>>,
+    pub(super) patterns: PatternTree<Arc<str>>,
     pub(super) watched: WatchedTopics,
     pub(super) untold: UntoldChanges,
     pub(crate) overlaps: Overlaps,
     /// The identities that have left a name or pattern and may still return, by when they are gone.
     leaving: BTreeSet<(Moment, Arc<str>, Arc<str>)>,
     /// Every identity with each name and pattern in which it is present.
-    filters_of: BTreeSet<(Arc<str>, Arc<str>)>,
+    pub(super) filters_of: BTreeSet<(Arc<str>, Arc<str>)>,
     /// How many sign-outs there were.
     sign_outs: u64,
     /// The identities that sign out now. They leave their names and patterns a few at a time. If
@@ -66,27 +61,6 @@ pub(crate) struct SignOut {
     last: Option<Arc<str>>,
     /// These may be many, so they are dropped with this, when the hub's lock is not held.
     _overlaps: FilterSets,
-}
-
-/// The number of subscriptions of an identity in a topic, as far as it was counted.
-#[derive(Debug)]
-pub(crate) struct PresentCount {
-    /// How many subscriptions its entries have here. Some are counted more than once.
-    here: usize,
-    /// On how many other nodes it has subscriptions.
-    nodes: usize,
-    excess: Excess,
-}
-
-impl PresentCount {
-    pub(crate) fn is_complete(&self) -> bool {
-        self.excess.is_complete
-    }
-
-    pub(crate) fn total(&self) -> usize {
-        // Subscriptions may have come and gone while this was counted.
-        self.here.saturating_sub(self.excess.sum).max(self.here.min(1)) + self.nodes
-    }
 }
 
 /// The state of a shared hub about other nodes: its announcements, and theirs.
@@ -355,91 +329,6 @@ impl HubPresence {
         {
             self.remove_if_gone(filter, identity, wakers);
         }
-    }
-
-    /// Visits the identities of a topic's name, and those of each pattern that matches it.
-    pub(super) fn visit_matching<'a>(
-        &'a self,
-        topic: &str,
-        visit: &mut impl FnMut(&'a Arc<str>, &'a FilterPresence),
-    ) {
-        if let Some((name, presence)) = self.filters.get_key_value(topic) {
-            visit(name, presence);
-        }
-        self.patterns.find(topic, &mut |pattern| {
-            if let Some(presence) = self.filters.get(pattern) {
-                visit(pattern, presence);
-            }
-        });
-    }
-
-    /// The next identities that are present in a topic after this one, in order, each with the
-    /// number of its subscriptions, of which some may be [counted on](Self::count_on). At most
-    /// [`MAX_LISTED`].
-    pub(crate) fn page(
-        &self,
-        topic: &str,
-        after: Option<&Arc<str>>,
-    ) -> Vec<(Arc<str>, PresentCount)> {
-        let mut room = MAX_COUNTED;
-        let mut matching = Vec::new();
-        self.visit_matching(topic, &mut |_, presence| matching.push(presence));
-        if let [only] = matching[..] {
-            let mut count = |(identity, stay)| {
-                (Arc::clone(identity), self.count(topic, identity, [stay].into_iter(), &mut room))
-            };
-            return only.page(after).map(&mut count).collect();
-        }
-        let pages = matching.iter().flat_map(|presence| presence.page(after));
-        let identities: BTreeSet<_> = pages.map(|(identity, _)| identity).collect();
-        let count = |identity: &Arc<str>| {
-            let stays = matching.iter().filter_map(|presence| presence.stay(identity));
-            (Arc::clone(identity), self.count(topic, identity, stays, &mut room))
-        };
-        identities.into_iter().take(MAX_LISTED).map(count).collect()
-    }
-
-    /// Begins to count the subscriptions of an identity in a topic. `None` if the identity is not
-    /// present.
-    pub(crate) fn begin_count(&self, topic: &str, identity: &str) -> Option<PresentCount> {
-        let mut stays = Vec::new();
-        self.visit_matching(topic, &mut |_, presence| stays.extend(presence.stay(identity)));
-        (!stays.is_empty()).then(|| self.count(topic, identity, stays.into_iter(), &mut 0))
-    }
-
-    /// Counts more subscriptions of an identity in a topic, a bounded number in one step.
-    pub(crate) fn count_on(&self, topic: &str, identity: &str, count: &mut PresentCount) {
-        self.overlaps.add_up(topic, identity, &mut count.excess, &mut { MAX_COUNTED });
-    }
-
-    #[cfg(all(test, not(loom)))]
-    pub(crate) fn subscriptions_of(&self, topic: &str, identity: &str) -> Option<usize> {
-        let mut count = self.begin_count(topic, identity)?;
-        while !count.is_complete() {
-            self.count_on(topic, identity, &mut count);
-        }
-        Some(count.total())
-    }
-
-    /// The number of subscriptions of an identity in a topic, from its entries in the topic's name
-    /// and in the patterns that match it. Those of another node count as one.
-    fn count<'a>(
-        &self,
-        topic: &str,
-        identity: &str,
-        stays: impl Iterator<Item = &'a Stay>,
-        room: &mut usize,
-    ) -> PresentCount {
-        let (mut here, mut nodes) = (0_usize, Vec::new());
-        for stay in stays {
-            here += stay.subscriptions;
-            nodes.extend_from_slice(&stay.nodes);
-        }
-        nodes.sort_unstable();
-        nodes.dedup();
-        let mut excess = Excess::default();
-        self.overlaps.add_up(topic, identity, &mut excess, room);
-        PresentCount { here, nodes: nodes.len(), excess }
     }
 
     pub(crate) fn watch(&mut self, topic: &Arc<str>, is_closed: bool) -> SharedLog {

@@ -107,10 +107,8 @@ impl HubPresence {
             absent.push(&later.filter);
         }
         let mut is_present = false;
-        self.visit_matching(topic, &mut |filter, presence| {
-            is_present |= *filter != change.filter
-                && presence.is_present(&change.identity)
-                && !absent.contains(&filter);
+        self.visit_stays(topic, &change.identity, |filter, _| {
+            is_present |= *filter != change.filter && !absent.contains(&filter);
         });
         is_present
     }

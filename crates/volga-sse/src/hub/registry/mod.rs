@@ -396,9 +396,7 @@ impl Registry {
     /// Tells the patterns that match a topic of its removal, or of that of earlier topics of its
     /// name.
     fn tell_patterns(&self, topic: &Topic) {
-        if let Some(patterns) = self.patterns.of(topic) {
-            patterns.note_removed(topic.numbers_to_remove());
-        }
+        self.patterns.note_removed(topic);
     }
 
     /// The last numbers of removed topics, the greatest first: those below `end`, as far as they

@@ -13,7 +13,8 @@ use crate::hub::error::PublishError;
 use crate::hub::patterns::Patterns;
 use crate::hub::patterns::pattern_set::PatternSet;
 use crate::hub::presence::filter_presence::{MAX_LISTED, PresentIdentities, SignOutScope};
-use crate::hub::presence::hub_presence::{PresentCount, SignOut};
+use crate::hub::presence::hub_presence::SignOut;
+use crate::hub::presence::present_in_topic::PresentCount;
 use crate::hub::relay::epochs::Place;
 use crate::hub::relay::shared_hub::SharedHub;
 use crate::hub::settings::HubSettings;
@@ -177,7 +178,7 @@ impl HubState {
         self.advance_horizon(&locked, &[(&topic, number)]);
         drop(locked);
         WaitList::wake(&topic);
-        patterns.iter().for_each(|patterns| patterns.wake());
+        patterns.iter().for_each(|patterns| self.patterns.wake(patterns));
         self.catch_up(now);
         Ok(self.position(number))
     }
@@ -207,7 +208,7 @@ impl HubState {
         self.advance_horizon(&locked, &[(&topic, last)]);
         drop(locked);
         WaitList::wake(&topic);
-        patterns.iter().for_each(|patterns| patterns.wake());
+        patterns.iter().for_each(|patterns| self.patterns.wake(patterns));
         self.catch_up(now);
         Ok(Some(self.position(last)))
     }
@@ -231,7 +232,7 @@ impl HubState {
         drop(locked);
         if is_told {
             WaitList::wake(&topic);
-            patterns.iter().for_each(|patterns| patterns.wake());
+            patterns.iter().for_each(|patterns| self.patterns.wake(patterns));
         }
         true
     }

@@ -35,8 +35,8 @@ impl RecentSets {
         if self.place(id).is_some_and(|place| place.set == id) {
             return;
         }
-        let ids = set.ids();
-        if id == UNKNOWN_SET || ids.len() > MAX_PATTERNS {
+        let Some(ids) = set.ids().filter(|ids| ids.len() <= MAX_PATTERNS) else { return };
+        if id == UNKNOWN_SET {
             return;
         }
         if self.places.is_empty() {

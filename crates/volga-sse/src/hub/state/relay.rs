@@ -400,7 +400,7 @@ impl HubState {
         } else {
             changes.patterns.sort_unstable_by_key(Arc::as_ptr);
             changes.patterns.dedup_by(|one, other| Arc::ptr_eq(one, other));
-            changes.patterns.iter().for_each(|patterns| patterns.wake());
+            changes.patterns.iter().for_each(|patterns| self.patterns.wake(patterns));
         }
         // All of these may take many steps, for which the readers must not wait.
         changes.sign_outs.into_iter().for_each(|sign_out| self.finish_sign_out(sign_out));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::hub::patterns::shared_pattern::SharedPattern;
 use crate::hub::state::hub_state::HubState;
 use crate::hub::stats::{HubStats, TopicStats};
 use crate::hub::sync::Ordering;
@@ -33,11 +34,14 @@ impl HubState {
         let mut of_patterns = HashMap::new();
         self.walk_all(|topic| {
             let mut slowest = slowest(&topic.readers);
-            for pattern in self.patterns.of(topic).iter().flat_map(|patterns| patterns.iter()) {
+            let note_pattern = |pattern: &Arc<SharedPattern>| {
                 let of_pattern = of_patterns
                     .entry(pattern.id)
                     .or_insert_with(|| self::slowest(&pattern.readers));
                 slowest = slowest.into_iter().chain(*of_pattern).min();
+            };
+            if let Some(patterns) = self.patterns.of(topic) {
+                self.patterns.for_each(&patterns, note_pattern);
             }
             let one = topic.stats(0, slowest, self.delivered_to_several(topic));
             all.topics += 1;
@@ -63,8 +67,8 @@ impl HubState {
             slowest = slowest.into_iter().chain([subscriber.cursor()]).min();
         };
         topic.readers.for_each(&mut count);
-        for pattern in self.patterns.of(&topic).iter().flat_map(|patterns| patterns.iter()) {
-            pattern.readers.for_each(&mut count);
+        if let Some(patterns) = self.patterns.of(&topic) {
+            self.patterns.for_each(&patterns, |pattern| pattern.readers.for_each(&mut count));
         }
         Some(topic.stats(readers.len(), slowest, self.delivered_to_several(&topic)))
     }

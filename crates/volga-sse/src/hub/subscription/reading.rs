@@ -408,7 +408,7 @@ impl TopicSet {
             });
             // This is read after the walk. A topic that the walk has not found because it was
             // removed meanwhile is included.
-            scan.note_removed(before.max(self.removed_since()), scan.after, lost_by_all);
+            scan.note_removed(before.max(self.removed_since(hub)), scan.after, lost_by_all);
         }
         collector.finish()
     }
@@ -476,7 +476,7 @@ impl TopicSet {
         self.walk(hub, |topic| {
             is_behind |= topic.is_ahead_by(max, cursor);
         });
-        is_behind || self.removed_since().message > seen
+        is_behind || self.removed_since(hub).message > seen
     }
 }
 

@@ -231,7 +231,9 @@ impl<'a> Subscribe<'a> {
         let ids: Vec<u32> = new.iter().map(|pattern| pattern.id).collect();
         let mut topics = Vec::new();
         self.hub.walk(new.iter().map(|new| &new.pattern), |topic| {
-            if self.hub.patterns.of(topic).is_some_and(|patterns| patterns.has_any(&ids)) {
+            let new = new.iter().map(|new| &new.pattern);
+            let set = self.hub.patterns.of(topic);
+            if set.is_some_and(|set| set.has_any_of(&ids, new)) {
                 topics.push(Arc::clone(topic));
             }
         });

@@ -120,9 +120,13 @@ impl TopicSet {
 
     /// The greatest numbers of topics that were removed since the subscription opened, and that its
     /// patterns match. Topics that were removed earlier may be included.
-    pub(super) fn removed_since(&self) -> RemovedNumbers {
-        let removed = self.patterns.iter().map(|membership| membership.pattern.removed_since());
-        removed.fold(RemovedNumbers::default(), RemovedNumbers::max)
+    pub(super) fn removed_since(&self, hub: &HubState) -> RemovedNumbers {
+        let patterns = self.patterns.iter().map(|membership| &*membership.pattern);
+        let mut removed = hub.patterns.removed_since(patterns);
+        if removed.last_of_keyed > 0 && !self.patterns_may_have_keys(&hub.settings) {
+            removed.last_of_keyed = 0;
+        }
+        removed
     }
 
     /// Whether its patterns match names of keyed topics. These need not exist.
@@ -170,7 +174,7 @@ impl TopicSet {
     }
 
     fn check(&self, topic: &Topic, hub: &HubState) -> (u32, bool) {
-        hub.patterns.check(topic, &self.pattern_ids, self.pattern_version)
+        hub.patterns.check(topic, &self.pattern_ids, self.patterns(), self.pattern_version)
     }
 
     /// Whether the subscription gets a message that the hub remembers with its bytes, as far as
@@ -211,14 +215,14 @@ impl TopicSet {
 
     /// The same if that set is not in the list of the last messages, or is older than a pattern of
     /// the subscription. Looks at the patterns that match the topic of the message. `None` if these
-    /// were not looked up since the subscription's patterns came.
+    /// are not listed, or were not looked up since the subscription's patterns came.
     #[cold]
     pub(super) fn look(&mut self, number: u64, message: &RecentMessage) -> Option<bool> {
         #[cfg(test)]
         crate::hub::work_counts::note_look();
         let has_own = message.topic()?.patterns.since(self.pattern_version, |set| {
-            set.as_ref().is_some_and(|set| set.has_any(&self.pattern_ids))
-        })?;
+            set.as_ref().map_or(Some(false), |set| set.has_any(&self.pattern_ids))
+        })??;
         if number > self.mask_since {
             self.known_sets.note(message.patterns(), has_own, self.patterns.len());
         }

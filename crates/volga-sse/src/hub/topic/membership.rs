@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::hub::sync::Ordering;
 use crate::hub::topic::Topic;
 use crate::hub::topic::subscriber::Subscriber;
+use crate::hub::topic::wait_list::WaitList;
 
 /// The entry of a subscription among the readers of a topic that it names.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub(crate) struct Membership {
 impl Topic {
     /// Adds a subscription. The tag says which of its topics this is.
     pub(crate) fn join(self: &Arc<Self>, subscriber: &Arc<Subscriber>, tag: u32) -> Membership {
-        let handle = self.readers.join(subscriber, tag);
+        let handle = WaitList::join(&**self, subscriber, tag);
         Membership { topic: Arc::clone(self), handle }
     }
 }
@@ -25,7 +26,7 @@ impl Membership {
     /// Records that the subscription sleeps. `is_set_aside` says that a publisher may have set it
     /// aside.
     pub(crate) fn sleep(&self, is_set_aside: bool) {
-        self.topic.readers.sleep(self.handle, is_set_aside);
+        WaitList::sleep(&*self.topic, self.handle, is_set_aside);
     }
 
     /// Removes the subscription. Returns the topic if this was its last subscription by name. The

@@ -39,15 +39,16 @@ impl WaitList {
     /// The next publisher visits the reader, as if it had gone to sleep. So a reader that reads
     /// everything before somebody publishes has no list to tell that it sleeps, however many lists
     /// it is in. A publisher that finds it awake notes that in the subscriber, and sets it aside.
-    pub(crate) fn join(&self, subscriber: &Arc<Subscriber>, tag: u32) -> u32 {
-        let mut readers = lock(&self.readers);
+    pub(crate) fn join(owner: &impl HasReaders, subscriber: &Arc<Subscriber>, tag: u32) -> u32 {
+        let list = owner.readers();
+        let mut readers = lock(&list.readers);
         let handle = readers.insert(Arc::clone(subscriber), tag);
         readers.activate(handle);
         drop(readers);
         // If the flag is set already, the publisher that clears it takes the lock after this
         // thread has released it, and so finds the reader.
-        if !self.has_sleeper.load(Ordering::Acquire) {
-            self.has_sleeper.swap(true, Ordering::AcqRel);
+        if !list.has_sleeper.load(Ordering::Acquire) {
+            Self::note_sleeper(owner);
         }
         handle
     }
@@ -67,13 +68,41 @@ impl WaitList {
     /// flag, so one swap happens before the other, and the later side sees what the earlier one
     /// did: the publisher finds the reader, or the reader finds the message.
     #[inline]
-    pub(crate) fn sleep(&self, handle: u32, is_set_aside: bool) {
+    pub(crate) fn sleep(owner: &impl HasReaders, handle: u32, is_set_aside: bool) {
         #[cfg(test)]
         crate::hub::work_counts::note_sleep();
         if is_set_aside {
-            self.activate(handle);
+            owner.readers().activate(handle);
         }
-        self.has_sleeper.swap(true, Ordering::AcqRel);
+        Self::note_sleeper(owner);
+    }
+
+    /// Sets the flag. The owner counts from before that, so whoever finds the flag set knows that
+    /// publishers find the owner.
+    #[inline]
+    fn note_sleeper(owner: &impl HasReaders) {
+        let flag = &owner.readers().has_sleeper;
+        let Some(count) = owner.sleeper_count() else {
+            flag.swap(true, Ordering::AcqRel);
+            return;
+        };
+        if flag.compare_exchange(true, true, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            count.add_one();
+            if flag.swap(true, Ordering::AcqRel) {
+                // Another reader was faster, and counts.
+                count.remove_one();
+            }
+        }
+    }
+
+    /// Clears the flag. Returns whether it was set: then the caller wakes the readers.
+    #[inline]
+    pub(crate) fn take_sleepers(owner: &impl HasReaders) -> bool {
+        let had_sleeper = owner.readers().has_sleeper.swap(false, Ordering::AcqRel);
+        if had_sleeper && let Some(count) = owner.sleeper_count() {
+            count.remove_one();
+        }
+        had_sleeper
     }
 
     #[cold]
@@ -83,10 +112,18 @@ impl WaitList {
 
     /// Wakes every reader that sleeps, at once or in the next wave. No lock is held while a waker
     /// runs.
+    #[inline]
     pub(crate) fn wake<O: HasReaders>(owner: &Arc<O>) {
+        owner.readers().published.add_one();
+        if Self::take_sleepers(&**owner) {
+            Self::wake_taken(owner);
+        }
+    }
+
+    /// The same after [`take_sleepers`](Self::take_sleepers), and after the publish was counted.
+    pub(crate) fn wake_taken<O: HasReaders>(owner: &Arc<O>) {
         let list = owner.readers();
-        list.published.add_one();
-        if !list.has_sleeper.swap(false, Ordering::AcqRel) || list.waves.ask_for_next() {
+        if list.waves.ask_for_next() {
             return;
         }
         let mut left = list.start_wave();

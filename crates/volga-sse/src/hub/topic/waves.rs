@@ -19,6 +19,7 @@ use tokio::{
     task::{try_id, yield_now},
 };
 
+use crate::hub::patterns::sleeper_count::SleeperCount;
 use crate::hub::sync::{AtomicU8, Ordering};
 use crate::hub::topic::wait_list::WaitList;
 
@@ -71,6 +72,11 @@ impl PublishCount {
 /// A topic or a pattern: something with a list of readers.
 pub(crate) trait HasReaders: Send + Sync + 'static {
     fn readers(&self) -> &WaitList;
+
+    /// Where it counts while one of its readers sleeps, if publishers look for it there.
+    fn sleeper_count(&self) -> Option<&SleeperCount> {
+        None
+    }
 }
 
 /// Whether waves are run.
