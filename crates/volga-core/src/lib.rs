@@ -64,7 +64,7 @@ pub use extract::{FromRequest, FromRequestParts, ViaParts, ViaRequest};
 pub use handler::box_future::BoxFuture;
 pub use handler::description::{DescribedBody, DescribedHeader, DescribedResponse, Description};
 pub use handler::detached::{DetachedArgs, DetachedHandler, DetachedResponse, detached};
-pub use handler::finish::{FinishEndpoint, FinishResponse};
+pub use handler::finish::FinishEndpoint;
 pub use handler::function::{Handler, HandlerArgs, PartsArgs};
 pub use handler::handler_endpoint::HandlerEndpoint;
 pub use handler::output::{Async, HandlerOutput, Immediate};

@@ -412,7 +412,7 @@ impl App {
             .with_spawner(tasks.spawner())
             .with_max_collected_bytes(max_collected_bytes)
             .with_error_hook(on_error)
-            .with_response_watch(routes.streams().response_watch())
+            .with_response_watch(routes.streams())
             .with_upgrade_check(is_tunnel)
             .with_https_check(|extensions| ClientScheme::of(extensions).is_https())
             .with_status_rule(tower_status::status_of)

@@ -24,8 +24,8 @@ pub(crate) struct ConnectionService {
 }
 
 impl ConnectionService {
-    pub(crate) fn new(router: RouterService, info: ConnectionInfo) -> Self {
-        Self { router, info }
+    pub(crate) fn new(router: &RouterService, info: ConnectionInfo) -> Self {
+        Self { router: router.for_connection(), info }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::streams::{BindStreams, Streams};
+use crate::streams::Streams;
 use http::Method;
 use volga_core::{
     Description, Handler, HandlerArgs, HandlerEndpoint, HandlerOutput, IntoResponse, RouteFaults,
@@ -150,7 +150,7 @@ impl Group {
         Via: 'static,
         Kind: 'static,
     {
-        let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams(self.streams()));
+        let endpoint = HandlerEndpoint::new(handler).with_last_step();
         let id = self.router.map_query_in(self.scope, pattern, endpoint);
         Route::new(self, id)
     }
@@ -176,7 +176,7 @@ impl Group {
         Kind: 'static,
         Out: 'static,
     {
-        let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams(self.streams()));
+        let endpoint = HandlerEndpoint::new(handler).with_last_step();
         let id = self.router.map_in(self.scope, method, pattern, endpoint);
         Route::new(self, id)
     }

@@ -7,7 +7,6 @@ use tower_service::Service;
 use volga_core::{BoxError, Endpoint, FinishEndpoint, HttpRequest, RouteMethod, ServiceEndpoint};
 
 use crate::group::{Group, Route};
-use crate::streams::BindStreams;
 
 impl Group {
     /// Maps an [`Endpoint`] of your own, for one method or for
@@ -39,7 +38,7 @@ impl Group {
         pattern: &str,
         endpoint: impl Endpoint,
     ) -> Route<'_> {
-        let endpoint = FinishEndpoint::new(endpoint, BindStreams(self.streams()));
+        let endpoint = FinishEndpoint::new(endpoint);
         let scope = self.scope();
         let id = self.router_mut().map_in(scope, method, pattern, endpoint);
         Route::new(self, id)
@@ -121,6 +120,6 @@ impl Group {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        FinishEndpoint::new(ServiceEndpoint::new(service), BindStreams(self.streams()))
+        FinishEndpoint::new(ServiceEndpoint::new(service))
     }
 }

@@ -205,8 +205,7 @@ impl App {
                 has_webtransport,
             );
             let redirects = serve_redirects(server.clone(), &mut listeners);
-            let app = server
-                .serve_each(served, move |info| ConnectionService::new(service.clone(), info));
+            let app = server.serve_each(served, move |info| ConnectionService::new(&service, info));
             #[cfg(feature = "http3")]
             let app = async { tokio::try_join!(app, http3).map(|(app, http3)| both(app, http3)) };
             let (app, redirects) = tokio::try_join!(app, redirects)?;

@@ -17,7 +17,6 @@ use volga_core::{
 };
 
 use crate::group::{Group, Route};
-use crate::streams::BindStreams;
 
 macro_rules! settings {
     ($self:ident: $level:expr) => {
@@ -255,7 +254,7 @@ macro_rules! settings {
             Kind: 'static,
             Out: 'static,
         {
-            let endpoint = HandlerEndpoint::new(handler).with_finish(BindStreams($self.streams()));
+            let endpoint = HandlerEndpoint::new(handler).with_last_step();
             let level = $level;
             $self.router_mut().set_fallback(level, endpoint);
             $self

@@ -1,15 +1,13 @@
 //! Event streams of endpoints: the server closes them at shutdown, counts them, and reports their
 //! errors.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::error::Error as StdError;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Extensions;
 use volga_core::{
-    BodyCut, BodyCutObserver, BodyErrorReporterBuilder, BoxError, ExtractError, FinishResponse,
-    HttpResponse, ResponseWatch,
+    BodyCut, BodyCutObserver, BodyErrorReporterBuilder, BoxError, ExtractError, HttpResponse,
+    ResponseWatch,
 };
 use volga_http::{CutAtEnd, HalfCloseCallback, LongLivedResponse, RequestBodyError, Tunnel};
 use volga_sse::{CloseGroup, CloseHandle, EndReason, StreamKind};
@@ -31,16 +29,13 @@ pub(crate) struct Streams {
     pub(crate) has_middleware: AtomicBool,
 }
 
-/// Registers the event streams of an endpoint with the app, which closes them at shutdown.
-///
-/// It sees a response before any middleware does, so middleware that wraps the body cannot hide the
-/// stream from the drain. It is an `Arc`, because each request holds a clone.
-#[derive(Clone)]
-pub(crate) struct BindStreams(pub(crate) Arc<Streams>);
-
-impl FinishResponse for BindStreams {
-    fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>) {
-        framing::check(response, &reporter);
+impl ResponseWatch for Streams {
+    /// Registers the event stream of an endpoint, which the app closes at shutdown.
+    ///
+    /// Middleware has not seen the response yet, so middleware that wraps the body cannot hide the
+    /// stream from the drain.
+    fn finish(&self, response: &mut HttpResponse, reporter: &BodyErrorReporterBuilder<'_>) {
+        framing::check(response, reporter);
         #[cfg(any(feature = "http3", feature = "ws"))]
         if let Some(report) = response.extensions().get::<crate::late_report::LateReport>() {
             return report.set(reporter.build(response.status()));
@@ -50,9 +45,9 @@ impl FinishResponse for BindStreams {
                 // Only the head is sent, so no stream begins or ends.
                 return stream.discard();
             }
-            self.0.group.add(stream);
-            self.0.observe(stream, response, reporter);
-            if self.0.half_close.load(Ordering::Relaxed) {
+            self.group.add(stream);
+            self.observe(stream, response, reporter);
+            if self.half_close.load(Ordering::Relaxed) {
                 let on_half_close = end_of_subscription(stream.clone());
                 response.extensions_mut().insert(on_half_close);
             }
@@ -61,16 +56,20 @@ impl FinishResponse for BindStreams {
             response.extensions_mut().insert(CutAtEnd);
         }
     }
-}
 
-impl Streams {
-    /// What the app does with responses after all layers. Without middleware, nothing has changed
-    /// them since the endpoint's own check.
-    pub(crate) fn response_watch(&self) -> ResponseWatch {
-        let has_middleware = self.has_middleware.load(Ordering::Relaxed);
-        let check: fn(&mut HttpResponse, &BodyErrorReporterBuilder<'_>) = framing::check;
-        let check = has_middleware.then_some(check);
-        ResponseWatch { check, observer: cut_observer, is_client_fault }
+    fn check(&self, response: &mut HttpResponse, reporter: &BodyErrorReporterBuilder<'_>) {
+        // Without middleware, nothing has changed the response since the last step of the endpoint.
+        if self.has_middleware.load(Ordering::Relaxed) {
+            framing::check(response, reporter);
+        }
+    }
+
+    fn observer(&self, extensions: &Extensions) -> Option<BodyCutObserver> {
+        cut_observer(extensions)
+    }
+
+    fn is_client_fault(&self, error: &(dyn StdError + 'static)) -> bool {
+        is_client_fault(error)
     }
 }
 
@@ -121,7 +120,7 @@ impl Streams {
         &self,
         stream: &CloseHandle,
         response: &HttpResponse,
-        reporter: BodyErrorReporterBuilder<'_>,
+        reporter: &BodyErrorReporterBuilder<'_>,
     ) {
         let open = self.counters.open_stream();
         let report = if stream.is_observed() { None } else { reporter.build(response.status()) };

@@ -185,6 +185,7 @@ mod tests {
     use crate::extract::FromRequestParts;
     use crate::extract::body::json::Json;
     use crate::handler::handler_endpoint::HandlerEndpoint;
+    use crate::request::app_context::AppHandle;
     use crate::request::app_context::{AppContext, Spawner};
     use crate::request::cancel::CancellationToken;
     use crate::request::context::RequestGuard;
@@ -210,8 +211,7 @@ mod tests {
     fn parts_of(app: AppContext) -> RequestParts {
         let (head, body) = http::Request::new(HttpBody::empty()).into_parts();
         let mut parts = RequestParts::new(head, PathArgs::default(), &body);
-        parts.state_mut().context = RequestContext::new(&Arc::new(app));
-        let reporter = parts.context().app().map(|app| Reporter::new(app, &parts));
+        let reporter = Some(Reporter::new(&AppHandle::new(app, [].into()), &parts));
         let format = ErrorFormat::default();
         parts.set_responder(Responder::new(&parts.headers, None, format, reporter));
         parts

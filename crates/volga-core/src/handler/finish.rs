@@ -1,4 +1,4 @@
-//! `FinishResponse`: the last step for the response of an endpoint.
+//! `FinishEndpoint`: the last step for the response of an endpoint.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
 use crate::request::body::HttpBody;
 use crate::request::parts::{Endpoint, RequestParts};
-use crate::response::body_error_report::BodyErrorReporterBuilder;
 use crate::response::catch_panic::CatchPanic;
 use crate::response::error::Error;
 use crate::response::into_response::HttpResponse;
@@ -15,41 +14,29 @@ use crate::response::lost_request::respond_to_lost_request;
 use crate::response::responder::Responder;
 use crate::response::response_check::ResponseOrigin;
 
-/// The last step for each response of an endpoint, before middleware sees the response.
-pub trait FinishResponse: Clone + Send + Sync + 'static {
-    /// Changes the response, or does nothing.
-    fn finish(&self, response: &mut HttpResponse, reporter: BodyErrorReporterBuilder<'_>);
-}
-
-/// Does nothing.
-impl FinishResponse for () {
-    fn finish(&self, _: &mut HttpResponse, _: BodyErrorReporterBuilder<'_>) {}
-}
-
-/// An endpoint with a [last step](FinishResponse) for its responses. A panic of the endpoint is a
-/// server error, and its response gets the last step, too.
-pub struct FinishEndpoint<E, F> {
+/// An endpoint with a [last step](crate::ResponseWatch::finish) for its responses. A panic of the
+/// endpoint is a server error, and its response gets the last step, too.
+pub struct FinishEndpoint<E> {
     endpoint: E,
-    finish: F,
 }
 
-impl<E: Endpoint, F: FinishResponse> FinishEndpoint<E, F> {
-    /// Adds a last step to an endpoint.
-    pub fn new(endpoint: E, finish: F) -> Self {
-        Self { endpoint, finish }
+impl<E: Endpoint> FinishEndpoint<E> {
+    /// Adds the last step to an endpoint.
+    pub fn new(endpoint: E) -> Self {
+        Self { endpoint }
     }
 }
 
-impl<E: Endpoint, F: FinishResponse> Endpoint for FinishEndpoint<E, F> {
+impl<E: Endpoint> Endpoint for FinishEndpoint<E> {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         if parts.is_state_lost() {
             return respond_to_lost_request(parts.responder());
         }
-        let (responder, finish) = (parts.responder(), self.finish.clone());
+        let responder = parts.responder();
         let response = CatchPanic::call(|| self.endpoint.call(parts, body));
         Box::pin(async move {
             let mut response = respond(response, &responder).await;
-            finish.finish(&mut response, responder.body_error_reporter());
+            responder.finish(&mut response);
             response
         })
     }
@@ -75,7 +62,7 @@ async fn respond(
     responder.respond(result, ResponseOrigin::Handler).await
 }
 
-impl<E, F> fmt::Debug for FinishEndpoint<E, F> {
+impl<E> fmt::Debug for FinishEndpoint<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FinishEndpoint").finish_non_exhaustive()
     }

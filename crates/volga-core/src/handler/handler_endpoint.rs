@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::handler::box_future::BoxFuture;
 use crate::handler::description::Description;
-use crate::handler::finish::FinishResponse;
 use crate::handler::function::{Handler, HandlerArgs};
 use crate::handler::output::{HandlerOutput, Marker};
 use crate::request::body::HttpBody;
@@ -17,9 +16,9 @@ use crate::response::lost_request::respond_to_lost_request;
 use crate::response::response_check::ResponseOrigin;
 
 /// A handler as an [`Endpoint`]. An error becomes a response with the error's status.
-pub struct HandlerEndpoint<H, Args, Via, Kind, Out, F = ()> {
+pub struct HandlerEndpoint<H, Args, Via, Kind, Out> {
     handler: H,
-    finish: F,
+    has_last_step: bool,
     marker: Marker<(Args, Via, Kind, Out)>,
 }
 
@@ -31,22 +30,20 @@ where
 {
     /// Creates an endpoint from a handler.
     pub fn new(handler: H) -> Self {
-        Self { handler, finish: (), marker: PhantomData }
+        Self { handler, has_last_step: false, marker: PhantomData }
     }
 
-    /// Adds a last step for each response.
+    /// Adds the [last step](crate::ResponseWatch::finish) of the app for each response.
     ///
     /// [`FinishEndpoint`](crate::FinishEndpoint) does the same for any endpoint, at the cost of a
     /// second boxed future for each request.
-    pub fn with_finish<F: FinishResponse>(
-        self,
-        finish: F,
-    ) -> HandlerEndpoint<H, Args, Via, Kind, Out, F> {
-        HandlerEndpoint { handler: self.handler, finish, marker: PhantomData }
+    #[must_use]
+    pub fn with_last_step(self) -> Self {
+        Self { has_last_step: true, ..self }
     }
 }
 
-impl<H, Args, Via, Kind, Out, F> Endpoint for HandlerEndpoint<H, Args, Via, Kind, Out, F>
+impl<H, Args, Via, Kind, Out> Endpoint for HandlerEndpoint<H, Args, Via, Kind, Out>
 where
     H: Handler<Args, Output: HandlerOutput<Kind, Future: Send + 'static, Value: IntoResponse<Out>>>,
     H: Clone + Send + Sync + 'static,
@@ -54,14 +51,13 @@ where
     Via: 'static,
     Kind: 'static,
     Out: 'static,
-    F: FinishResponse,
 {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
         if parts.is_state_lost() {
             return respond_to_lost_request(parts.responder());
         }
         let handler = self.handler.clone();
-        let finish = self.finish.clone();
+        let has_last_step = self.has_last_step;
         let responder = parts.responder();
         Box::pin(async move {
             // Created inside the block: a future that is moved into another one takes up its size
@@ -74,7 +70,9 @@ where
             let error = match response.await.flatten() {
                 Ok(mut response) => match responder.check(&response, ResponseOrigin::Handler) {
                     Ok(()) => {
-                        finish.finish(&mut response, responder.body_error_reporter());
+                        if has_last_step {
+                            responder.finish(&mut response);
+                        }
                         return response;
                     }
                     Err(error) => error,
@@ -82,7 +80,9 @@ where
                 Err(error) => error,
             };
             let mut response = Arc::clone(&responder).respond_boxed(error).await;
-            finish.finish(&mut response, responder.body_error_reporter());
+            if has_last_step {
+                responder.finish(&mut response);
+            }
             response
         })
     }
@@ -97,7 +97,7 @@ where
     }
 }
 
-impl<H, Args, Via, Kind, Out, F> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind, Out, F> {
+impl<H, Args, Via, Kind, Out> fmt::Debug for HandlerEndpoint<H, Args, Via, Kind, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerEndpoint").finish_non_exhaustive()
     }

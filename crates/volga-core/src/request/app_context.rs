@@ -1,6 +1,7 @@
 //! `AppContext`: the context that all requests of an app share.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use http::{Extensions, StatusCode};
@@ -12,6 +13,7 @@ use crate::response::error::{Error, StatusRule};
 use crate::response::error_report::{ErrorHook, ErrorReport};
 use crate::response::response_check::IsUpgrade;
 use crate::response::response_watch::ResponseWatch;
+use crate::routing::tree::RouteInfo;
 use crate::services::error::ServiceError;
 use crate::services::registry::{Scope, Services};
 
@@ -24,7 +26,7 @@ pub struct AppContext {
     pub(crate) root: Scope,
     pub(crate) spawner: Option<Spawner>,
     error_hook: Option<ErrorHook>,
-    response_watch: Option<ResponseWatch>,
+    response_watch: Option<Arc<dyn ResponseWatch>>,
     /// The last rule is asked first.
     status_rules: Vec<StatusRule>,
     is_upgrade: Option<IsUpgrade>,
@@ -77,9 +79,9 @@ impl AppContext {
         self
     }
 
-    /// Sets what the app does with responses after all layers.
+    /// Sets what the app does with responses.
     #[must_use]
-    pub fn with_response_watch(mut self, watch: ResponseWatch) -> Self {
+    pub fn with_response_watch(mut self, watch: Arc<dyn ResponseWatch>) -> Self {
         self.response_watch = Some(watch);
         self
     }
@@ -209,8 +211,8 @@ impl AppContext {
         self.error_hook.as_ref()
     }
 
-    pub(crate) fn response_watch(&self) -> Option<ResponseWatch> {
-        self.response_watch
+    pub(crate) fn response_watch(&self) -> Option<&dyn ResponseWatch> {
+        self.response_watch.as_deref()
     }
 
     pub(crate) fn status_rules(&self) -> &[StatusRule] {
@@ -227,6 +229,50 @@ impl fmt::Debug for AppContext {
 impl Default for AppContext {
     fn default() -> Self {
         Self::new(Services::default())
+    }
+}
+
+/// A reference to the context of an app and to its routes. Each request holds one.
+///
+/// The handles that are [separate](Self::separate) do not share a reference count. If all requests
+/// shared one, the threads of a runtime would wait for each other whenever a request begins or
+/// ends.
+#[derive(Clone)]
+pub(crate) struct AppHandle(Arc<AppAndRoutes>);
+
+#[derive(Clone)]
+struct AppAndRoutes {
+    app: Arc<AppContext>,
+    routes: Arc<[Arc<RouteInfo>]>,
+}
+
+impl AppHandle {
+    pub(crate) fn new(app: AppContext, routes: Arc<[Arc<RouteInfo>]>) -> Self {
+        Self(Arc::new(AppAndRoutes { app: Arc::new(app), routes }))
+    }
+
+    /// Creates a handle that shares no reference count with this one and its clones.
+    pub(crate) fn separate(&self) -> Self {
+        Self(Arc::new(AppAndRoutes::clone(&self.0)))
+    }
+
+    /// The route with this number.
+    pub(crate) fn route(&self, number: u32) -> Option<&RouteInfo> {
+        self.0.routes.get(number as usize).map(|info| &**info)
+    }
+
+    /// How many clones there are of this handle, and how many separate handles.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (Arc::strong_count(&self.0), Arc::strong_count(&self.0.app))
+    }
+}
+
+impl Deref for AppHandle {
+    type Target = AppContext;
+
+    fn deref(&self) -> &AppContext {
+        &self.0.app
     }
 }
 

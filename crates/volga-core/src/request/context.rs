@@ -2,6 +2,7 @@
 //! ends the scope and the token.
 
 use std::{
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -10,30 +11,47 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::request::app_context::{AppContext, Spawner};
+use crate::request::app_context::{AppHandle, Spawner};
 use crate::request::body::HttpBody;
 use crate::request::body_budget::CollectedBytes;
 use crate::request::cancel::{CancelGuard, CancellationToken};
 use crate::response::box_error::BoxError;
 use crate::response::error::Error;
 use crate::response::into_response::HttpResponse;
+use crate::response::reporter::Reporter;
+use crate::response::responder::Responder;
 use crate::services::dc::Dc;
 use crate::services::error::ServiceError;
 use crate::services::needs::Needs;
 use crate::services::registry::{Scope, Services};
 
-/// The context of a request. It costs one reference count, unless the request needs a scope or a
-/// token.
-#[derive(Clone, Debug, Default)]
+/// The context of a request. Unless the request needs a scope or a token, it costs one reference
+/// count of the request's own responder.
+///
+/// It gets the context of the app from the responder. Each reference to what all requests share
+/// would make the threads of a runtime wait for each other.
+#[derive(Clone, Default)]
 pub(crate) struct RequestContext {
-    app: Option<Arc<AppContext>>,
+    /// Turns errors into responses, at every stage. `None` if the state of the request was lost.
+    responder: Option<Arc<Responder>>,
     scope: Option<Scope>,
     token: Option<CancellationToken>,
 }
 
 impl RequestContext {
-    pub(crate) fn new(app: &Arc<AppContext>) -> Self {
-        Self { app: Some(Arc::clone(app)), scope: None, token: None }
+    /// Creates the context of a request. It has the scope and the token of an outer router, if
+    /// there is one.
+    pub(crate) fn new(responder: Arc<Responder>, outer: Option<Self>) -> Self {
+        let Self { scope, token, .. } = outer.unwrap_or_default();
+        Self { responder: Some(responder), scope, token }
+    }
+
+    pub(crate) fn responder(&self) -> Option<&Arc<Responder>> {
+        self.responder.as_ref()
+    }
+
+    pub(crate) fn set_responder(&mut self, responder: Arc<Responder>) {
+        self.responder = Some(responder);
     }
 
     pub(crate) fn token(&self) -> Option<&CancellationToken> {
@@ -41,20 +59,20 @@ impl RequestContext {
     }
 
     pub(crate) fn services(&self) -> Option<&Services> {
-        self.app.as_ref().map(|app| &app.services)
+        self.app().map(|app| &app.services)
     }
 
-    pub(crate) fn app(&self) -> Option<&Arc<AppContext>> {
-        self.app.as_ref()
+    pub(crate) fn app(&self) -> Option<&AppHandle> {
+        self.responder.as_ref()?.reporter().map(Reporter::app)
     }
 
     /// Returns an empty share of the memory for collected request bodies.
     pub(crate) fn collected_bytes(&self) -> CollectedBytes {
-        self.app.as_ref().map(|app| CollectedBytes::new(&app.body_budget)).unwrap_or_default()
+        self.app().map(|app| CollectedBytes::new(&app.body_budget)).unwrap_or_default()
     }
 
     pub(crate) fn spawner(&self) -> Option<&Spawner> {
-        self.app.as_ref()?.spawner.as_ref()
+        self.app()?.spawner.as_ref()
     }
 
     /// Returns a service. It is created in the scope of the request, if the request has one.
@@ -62,11 +80,17 @@ impl RequestContext {
     where
         T: ?Sized + Send + Sync + 'static,
     {
-        let root = self.app.as_ref().map(|app| &app.root);
+        let root = self.app().map(|app| &app.root);
         match self.scope.as_ref().or(root) {
             Some(scope) => scope.resolve().await,
             None => Err(ServiceError::missing::<T>().into()),
         }
+    }
+}
+
+impl fmt::Debug for RequestContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestContext").finish_non_exhaustive()
     }
 }
 

@@ -22,14 +22,14 @@ use crate::request::body_budget::CollectedBytes;
 use crate::request::body_limit::BodyLimit;
 use crate::request::context::RequestContext;
 use crate::request::decoded_path;
-use crate::request::path_args::PathArgs;
-use crate::request::path_args::decode;
+use crate::request::path_args::{PathArgs, RouteRef, decode};
 use crate::response::cross_origin::{CrossOriginPolicy, PolicyApplied};
 use crate::response::error::Error;
 use crate::response::error_format::ErrorFormat;
 use crate::response::into_response::HttpResponse;
 use crate::response::responder::Responder;
 use crate::response::spare_headers;
+use crate::routing::tree::RouteInfo;
 
 /// A request as an application sees it.
 pub type HttpRequest = http::Request<HttpBody>;
@@ -54,12 +54,10 @@ pub(crate) struct RequestState {
     pub(crate) has_body: bool,
     /// The stages that the request has not passed yet.
     pub(crate) pipeline: Pipeline,
-    /// The context of the app, the scope and the token.
+    /// The context of the app, the responder, the scope and the token.
     pub(crate) context: RequestContext,
     /// The maximum size of the body.
     pub(crate) body_limit: BodyLimit,
-    /// Turns errors into responses, at every stage.
-    pub(crate) responder: Option<Arc<Responder>>,
     /// The rest of the pipeline for the next [`NextCall`](crate::NextCall).
     pub(crate) next: Option<Next>,
 }
@@ -166,7 +164,7 @@ impl RequestParts {
 
     /// Lets a policy add its headers to the response, unless one further inside has done it.
     pub(crate) fn apply_policy(&self, policy: &dyn CrossOriginPolicy) {
-        let Some(responder) = &self.0.state.responder else { return };
+        let Some(responder) = self.context().responder() else { return };
         let change = policy.response_headers(&self.0.head);
         responder.add_hook(Box::new(move |response| {
             if response.extensions().get::<PolicyApplied>().is_none() {
@@ -178,8 +176,7 @@ impl RequestParts {
 
     /// Returns the responder, which turns results of this request into responses.
     pub(crate) fn responder(&self) -> Arc<Responder> {
-        let responder = self.0.state.responder.clone();
-        responder.unwrap_or_else(|| {
+        self.context().responder().cloned().unwrap_or_else(|| {
             Arc::new(Responder::new(&self.0.head.headers, None, ErrorFormat::default(), None))
         })
     }
@@ -192,13 +189,13 @@ impl RequestParts {
     }
 
     pub(crate) fn set_responder(&mut self, responder: Responder) {
-        self.0.state.responder = Some(Arc::new(responder));
+        self.0.state.context.set_responder(Arc::new(responder));
     }
 
     /// Whether the state was lost: a tower layer has passed on a new request instead of the one
     /// that it got.
     pub(crate) fn is_state_lost(&self) -> bool {
-        self.0.state.responder.is_none()
+        self.context().responder().is_none()
     }
 
     pub(crate) fn set_next(&mut self, next: Next) {
@@ -251,7 +248,7 @@ impl RequestParts {
         &self,
         change: impl FnOnce(&mut HeaderMap) + Send + 'static,
     ) -> Result<(), Error> {
-        let Some(responder) = &self.0.state.responder else {
+        let Some(responder) = self.context().responder() else {
             return Err(Error::server_error(
                 "the headers of the response cannot be changed: a tower layer has passed on a new \
                  request; let it pass on the request that it got, with its extensions",
@@ -280,8 +277,17 @@ impl RequestParts {
     /// The pattern of the route, such as `/users/{id}`, or `None` if no route was found.
     #[must_use]
     pub fn route(&self) -> Option<&str> {
-        let args = &self.0.state.path_args;
-        args.route.as_ref().filter(|_| !args.has_no_route).map(|route| &*route.pattern)
+        let has_route = !self.0.state.path_args.has_no_route;
+        self.route_info().filter(|_| has_route).map(|route| &*route.pattern)
+    }
+
+    /// The route, or the prefix of the scope that responds.
+    fn route_info(&self) -> Option<&RouteInfo> {
+        match &self.0.state.path_args.route {
+            RouteRef::Unknown => None,
+            RouteRef::Number(number) => self.context().app()?.route(*number),
+            RouteRef::Info(info) => Some(info),
+        }
     }
 
     /// The path as the router compares it: each segment percent-decoded once, and without one
@@ -325,7 +331,8 @@ impl RequestParts {
     /// The path arguments of the route, from left to right: the names, and the texts as they are in
     /// the path. For a request without a route, those of the prefix of the scope that responds.
     pub fn raw_path_args(&self) -> impl Iterator<Item = (&str, &str)> {
-        (0..self.0.state.path_args.len()).filter_map(|index| self.raw(index))
+        let args = self.route_info().map_or(0, |route| route.names.len());
+        (0..args).filter_map(|index| self.raw(index))
     }
 
     /// The path argument with this name, percent-decoded. It may contain a `/` or be `..`, because
@@ -395,7 +402,7 @@ impl RequestParts {
     }
 
     fn raw(&self, index: usize) -> Option<(&str, &str)> {
-        let name = &**self.0.state.path_args.route.as_ref()?.names.get(index)?;
+        let name = &**self.route_info()?.names.get(index)?;
         // `None` if an extractor has made the path shorter.
         let raw = self.0.state.path_args.spans.slice(self.0.head.uri.path(), index)?;
         Some((name, raw))

@@ -10,7 +10,7 @@ use crate::routing::tree::{RouteInfo, Spans};
 /// The route of a request, and the positions of its arguments in the path.
 #[derive(Clone, Default)]
 pub(crate) struct PathArgs {
-    pub(crate) route: Option<Arc<RouteInfo>>,
+    pub(crate) route: RouteRef,
     pub(crate) spans: Spans,
     /// The number of arguments that extractors have taken by position.
     pub(crate) taken: usize,
@@ -18,18 +18,26 @@ pub(crate) struct PathArgs {
     pub(crate) has_no_route: bool,
 }
 
+/// Refers to what is known of a route.
+#[derive(Clone, Default)]
+pub(crate) enum RouteRef {
+    #[default]
+    Unknown,
+    /// The route with this number. The context of the request has it, so the requests of a route do
+    /// not share a reference count.
+    Number(u32),
+    /// The prefix of a scope, or the route of a fallback.
+    Info(Arc<RouteInfo>),
+}
+
 impl PathArgs {
-    pub(crate) fn new(route: &Arc<RouteInfo>, spans: Spans) -> Self {
-        Self { route: Some(Arc::clone(route)), spans, taken: 0, has_no_route: false }
+    pub(crate) fn new(route: RouteRef, spans: Spans) -> Self {
+        Self { route, spans, taken: 0, has_no_route: false }
     }
 
     /// The arguments of a scope's prefix, for a request without a route.
     pub(crate) fn without_route(prefix: &Arc<RouteInfo>, spans: Spans) -> Self {
-        Self { has_no_route: true, ..Self::new(prefix, spans) }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.route.as_ref().map_or(0, |route| route.names.len())
+        Self { has_no_route: true, ..Self::new(RouteRef::Info(Arc::clone(prefix)), spans) }
     }
 }
 

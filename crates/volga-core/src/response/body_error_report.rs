@@ -14,7 +14,7 @@ pub(crate) trait ReportContext {
     fn path(&self) -> &str;
 }
 
-/// Creates the [`BodyErrorReporter`] of a response. [`FinishResponse`](crate::FinishResponse) gets
+/// Creates the [`BodyErrorReporter`] of a response. A [`ResponseWatch`](crate::ResponseWatch) gets
 /// it.
 ///
 /// Every response makes one, and few use it. So it is a reference, and reads nothing of the request

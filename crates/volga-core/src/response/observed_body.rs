@@ -25,18 +25,17 @@ use crate::response::response_watch::{BodyCut, BodyCutObserver};
 /// that made it.
 pub(crate) fn watch(response: &mut HttpResponse, responder: &Arc<Responder>) {
     let watch = responder.reporter().and_then(Reporter::response_watch);
-    if let Some(check) = watch.and_then(|watch| watch.check) {
-        check(response, &responder.body_error_reporter());
+    if let Some(watch) = watch {
+        watch.check(response, &responder.body_error_reporter());
     }
     if !response.body().is_unwatched() {
         return;
     }
     let Some(reporter) = responder.reporter() else { return };
-    let response_watch = reporter.response_watch();
-    if reporter.hook().is_none() && response_watch.is_none() {
+    if reporter.hook().is_none() && watch.is_none() {
         return;
     }
-    let observer = response_watch.and_then(|watch| (watch.observer)(response.extensions()));
+    let observer = watch.and_then(|watch| watch.observer(response.extensions()));
     let status = response.status();
     response.body_mut().wrap_watched(|body| {
         let responder = Arc::clone(responder);
@@ -70,7 +69,7 @@ impl ObservedBody {
         } else if !is_reported
             && let Some(reporter) = self.responder.reporter()
             && !causes().any(|cause| {
-                reporter.response_watch().is_some_and(|watch| (watch.is_client_fault)(cause))
+                reporter.response_watch().is_some_and(|watch| watch.is_client_fault(cause))
             })
             && let Some(reporter) = self.responder.body_error_reporter().build(self.status)
         {

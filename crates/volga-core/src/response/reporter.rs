@@ -1,11 +1,9 @@
 //! `Reporter`: reports the server errors of one request.
 
-use std::sync::Arc;
-
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 
-use crate::request::app_context::AppContext;
+use crate::request::app_context::AppHandle;
 use crate::response::body_error_report::ReportContext;
 use crate::response::error::Error;
 use crate::response::error_report::{ErrorHook, ErrorReport};
@@ -15,15 +13,19 @@ use crate::response::response_watch::ResponseWatch;
 /// Applies the rules of the app to the errors of one request, and reports server errors.
 #[derive(Clone)]
 pub(crate) struct Reporter {
-    app: Arc<AppContext>,
+    app: AppHandle,
     method: Method,
     path: Option<PathAndQuery>,
 }
 
 impl Reporter {
-    pub(crate) fn new(app: &Arc<AppContext>, head: &http::request::Parts) -> Self {
+    pub(crate) fn new(app: &AppHandle, head: &http::request::Parts) -> Self {
         let path = head.uri.path_and_query().cloned();
-        Self { app: Arc::clone(app), method: head.method.clone(), path }
+        Self { app: app.clone(), method: head.method.clone(), path }
+    }
+
+    pub(crate) fn app(&self) -> &AppHandle {
+        &self.app
     }
 
     /// Applies the app's rules for the status.
@@ -44,7 +46,7 @@ impl Reporter {
         self.app.is_upgrade()
     }
 
-    pub(crate) fn response_watch(&self) -> Option<ResponseWatch> {
+    pub(crate) fn response_watch(&self) -> Option<&dyn ResponseWatch> {
         self.app.response_watch()
     }
 }

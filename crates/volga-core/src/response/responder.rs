@@ -1,6 +1,7 @@
 //! `Responder`: turns the results of one request into responses.
 
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -94,8 +95,11 @@ impl Responder {
 
     /// Lets the added functions change the headers of the response that the client gets.
     #[inline]
-    pub(crate) fn run_hooks(&self, response: &mut HttpResponse) {
-        for hook in self.hooks.finish() {
+    pub(crate) fn run_hooks(self: &Arc<Self>, response: &mut HttpResponse) {
+        let is_alone = Arc::strong_count(self) == 1;
+        // What the others did before they dropped their references happened before this.
+        fence(Ordering::Acquire);
+        for hook in self.hooks.finish(is_alone) {
             if let Err(panic) = catch(|| hook(response)) {
                 self.report(&panic, response.status());
             }
@@ -229,6 +233,14 @@ impl Responder {
     pub(crate) fn body_error_reporter(&self) -> BodyErrorReporterBuilder<'_> {
         let context = self.reporter.as_ref().map(|reporter| reporter as &dyn ReportContext);
         BodyErrorReporterBuilder::new(context)
+    }
+
+    /// Lets the app change the response of an endpoint, before middleware sees it.
+    #[inline]
+    pub(crate) fn finish(&self, response: &mut HttpResponse) {
+        if let Some(watch) = self.reporter.as_ref().and_then(Reporter::response_watch) {
+            watch.finish(response, &self.body_error_reporter());
+        }
     }
 
     pub(crate) fn reporter(&self) -> Option<&Reporter> {

@@ -1,6 +1,7 @@
 //! `ResponseHooks`: functions that change the head of the response to one request.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::response::into_response::HttpResponse;
@@ -9,26 +10,38 @@ use crate::response::into_response::HttpResponse;
 pub(crate) type ResponseHook = Box<dyn FnOnce(&mut HttpResponse) + Send>;
 
 /// The functions that change the head of the response to one request, in the order in which they
-/// were added. `None` once the head is finished. A request without any allocates nothing for them.
-pub(crate) struct ResponseHooks(Mutex<Option<Vec<ResponseHook>>>);
+/// were added. A request without any allocates nothing for them.
+pub(crate) struct ResponseHooks {
+    /// `None` once the head is finished.
+    hooks: Mutex<Option<Vec<ResponseHook>>>,
+    /// Whether a function was added.
+    has_any: AtomicBool,
+}
 
 impl ResponseHooks {
     /// Adds a function. Returns false, and drops the function, if the head is finished.
     pub(crate) fn add(&self, hook: ResponseHook) -> bool {
-        let mut hooks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_any.store(true, Ordering::Release);
         hooks.as_mut().map(|hooks| hooks.push(hook)).is_some()
     }
 
     /// Returns the functions, in the order in which they were added. None can be added afterwards.
+    ///
+    /// `is_alone` says that nobody else refers to these functions, so none can be added anyway.
+    /// Most requests have none, and then no lock is taken.
     #[inline]
-    pub(crate) fn finish(&self) -> Vec<ResponseHook> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    pub(crate) fn finish(&self, is_alone: bool) -> Vec<ResponseHook> {
+        if is_alone && !self.has_any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
 }
 
 impl Default for ResponseHooks {
     fn default() -> Self {
-        Self(Mutex::new(Some(Vec::new())))
+        Self { hooks: Mutex::new(Some(Vec::new())), has_any: AtomicBool::new(false) }
     }
 }
 
@@ -60,11 +73,11 @@ mod tests {
             })));
         }
         let mut response = HttpResponse::default();
-        hooks.finish().into_iter().for_each(|hook| hook(&mut response));
+        hooks.finish(true).into_iter().for_each(|hook| hook(&mut response));
         let headers = response.headers();
         assert_eq!(headers.get_all("x-order").iter().collect::<Vec<_>>(), ["1", "2"]);
         assert!(!hooks.add(Box::new(|_| {})));
-        assert!(hooks.finish().is_empty());
+        assert!(hooks.finish(true).is_empty() && hooks.finish(false).is_empty());
     }
 
     #[test]
@@ -78,7 +91,7 @@ mod tests {
     #[test]
     fn a_finished_head_without_functions_takes_none() {
         let hooks = ResponseHooks::default();
-        assert!(hooks.finish().is_empty());
+        assert!(hooks.finish(false).is_empty());
         assert!(!hooks.add(Box::new(|_| {})));
     }
 }

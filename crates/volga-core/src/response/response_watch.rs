@@ -1,4 +1,4 @@
-//! `ResponseWatch`: what an app does with responses after all layers.
+//! `ResponseWatch`: what an app does with responses.
 
 use std::error::Error as StdError;
 
@@ -22,16 +22,22 @@ pub enum BodyCut {
 /// A function that is called once when a response body has ended.
 pub type BodyCutObserver = Box<dyn FnOnce(BodyCut) + Send>;
 
-/// What an app does with responses after all layers. See
+/// What an app does with responses: with those of its endpoints before any middleware sees them,
+/// and with those that clients get. See
 /// [`AppContext::with_response_watch`](crate::AppContext::with_response_watch).
-#[derive(Clone, Copy, Debug)]
-pub struct ResponseWatch {
-    /// Checks a response and corrects it, if middleware may have changed it.
-    pub check: Option<fn(&mut HttpResponse, &BodyErrorReporterBuilder<'_>)>,
+pub trait ResponseWatch: Send + Sync + 'static {
+    /// Changes the response of an endpoint, before middleware sees it. It is called for endpoints
+    /// with a [last step](crate::HandlerEndpoint::with_last_step).
+    fn finish(&self, response: &mut HttpResponse, reporter: &BodyErrorReporterBuilder<'_>);
+
+    /// Checks a response after all layers, and corrects it.
+    fn check(&self, response: &mut HttpResponse, reporter: &BodyErrorReporterBuilder<'_>);
+
     /// Returns the observer of a response with these extensions. An error is then passed to the
     /// observer, and not to the error hook of the app.
-    pub observer: fn(&Extensions) -> Option<BodyCutObserver>,
+    fn observer(&self, extensions: &Extensions) -> Option<BodyCutObserver>;
+
     /// Whether the client has caused this error, which is then not reported. It is also called for
     /// each cause of the error.
-    pub is_client_fault: fn(&(dyn StdError + 'static)) -> bool,
+    fn is_client_fault(&self, error: &(dyn StdError + 'static)) -> bool;
 }

@@ -14,11 +14,11 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::handler::box_future::BoxFuture;
-use crate::request::app_context::AppContext;
+use crate::request::app_context::{AppContext, AppHandle};
 use crate::request::body::HttpBody;
 use crate::request::context::RequestContext;
 use crate::request::parts::{Endpoint, HttpRequest, RequestParts};
-use crate::request::path_args::PathArgs;
+use crate::request::path_args::{PathArgs, RouteRef};
 use crate::response::box_error::BoxError;
 use crate::response::cross_origin::{CrossOriginPolicy, PolicyApplied};
 use crate::response::into_response::HttpResponse;
@@ -31,8 +31,12 @@ use crate::routing::tree::{Lookup, RouteInfo, Spans, Tree};
 
 /// Responds to requests by the routes of a [`Router`](crate::Router). Clones share the routes.
 #[derive(Clone)]
-pub struct RouterService {
+pub struct RouterService(Arc<Shared>);
+
+/// What the clones of a service share.
+struct Shared {
     routes: Arc<Routes>,
+    app: AppHandle,
     /// The middleware before routing, if there is any.
     before_routing: Option<Arc<Target>>,
 }
@@ -42,7 +46,7 @@ struct Routes {
     /// The target of each route, by the number of the route.
     targets: Vec<Target>,
     fallbacks: FallbackTable,
-    app: Arc<AppContext>,
+    app: AppHandle,
     /// Whether any target has a policy about pages of other origins.
     has_policies: bool,
 }
@@ -56,19 +60,41 @@ impl RouterService {
         has_policies: bool,
     ) -> Self {
         fallbacks.compact();
-        Self {
-            routes: Arc::new(Routes { tree, targets, fallbacks, app: Arc::new(app), has_policies }),
+        let app = AppHandle::new(app, tree.infos());
+        Self(Arc::new(Shared {
+            app: app.separate(),
+            routes: Arc::new(Routes { tree, targets, fallbacks, app, has_policies }),
             before_routing: None,
-        }
+        }))
+    }
+
+    /// Returns a service for the requests of one connection. It responds as a clone does.
+    ///
+    /// Each request holds a reference to the service's state. Clones share one count of these
+    /// references, so the threads of a runtime wait for each other whenever a request begins or
+    /// ends. Services from this function do not share it.
+    #[must_use]
+    pub fn for_connection(&self) -> Self {
+        let Shared { routes, app, before_routing } = &*self.0;
+        Self(Arc::new(Shared {
+            routes: Arc::clone(routes),
+            app: app.separate(),
+            before_routing: before_routing.clone(),
+        }))
     }
 
     /// Adds middleware before routing. `target` wraps the endpoint that does the routing.
     pub(crate) fn with_before_routing(
-        mut self,
+        self,
         target: impl FnOnce(Arc<dyn Endpoint>) -> Target,
     ) -> Self {
-        self.before_routing = Some(Arc::new(target(Arc::new(Routing(Arc::clone(&self.routes))))));
-        self
+        let Shared { routes, app, .. } = &*self.0;
+        let target = target(Arc::new(Routing(Arc::clone(routes))));
+        Self(Arc::new(Shared {
+            routes: Arc::clone(routes),
+            app: app.clone(),
+            before_routing: Some(Arc::new(target)),
+        }))
     }
 
     /// Responds to a request. For a request without a route the status is
@@ -118,10 +144,10 @@ impl RouterService {
         body: HttpBody,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
-        let context = RequestContext::new(&self.routes.app);
-        match &self.before_routing {
-            None => self.routes.send(head, body, context, extend),
-            Some(target) => target.send_before_routing(head, body, context, extend),
+        let Shared { routes, app, before_routing } = &*self.0;
+        match before_routing {
+            None => routes.send(head, body, (app, None), extend),
+            Some(target) => target.send_before_routing(head, body, app, extend),
         }
     }
 
@@ -129,7 +155,7 @@ impl RouterService {
     #[must_use]
     pub fn find<'a>(&'a self, method: &Method, path: &'a str) -> Option<RouteMatch<'a>> {
         let mut spans = Spans::default();
-        match self.routes.tree.find(method, path, &mut spans) {
+        match self.0.routes.tree.find(method, path, &mut spans) {
             Lookup::Route(route) => Some(RouteMatch { info: &route.info, spans, path }),
             Lookup::OtherMethods(_) | Lookup::Malformed | Lookup::UnknownPath => None,
         }
@@ -137,12 +163,13 @@ impl RouterService {
 }
 
 impl Routes {
-    /// Finds the route of a request, and sends the request to it.
+    /// Finds the route of a request, and sends the request to it. It has the context of the app, or
+    /// that of a request that has passed the middleware before routing.
     fn send(
         &self,
         mut head: request::Parts,
         body: HttpBody,
-        context: RequestContext,
+        context: (&AppHandle, Option<RequestContext>),
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
         if self.has_policies
@@ -159,7 +186,7 @@ impl Routes {
         let (target, args, no_route) =
             match self.tree.find(&head.method, head.uri.path(), &mut spans) {
                 Lookup::Route(route) => {
-                    let args = PathArgs::new(&route.info, spans);
+                    let args = PathArgs::new(RouteRef::Number(route.index), spans);
                     let target = self.targets.get(route.target.index());
                     match target
                         .and_then(|target| self.fallback_inside_mount(target.mounted?, &head))
@@ -295,11 +322,7 @@ struct Routing(Arc<Routes>);
 
 impl Endpoint for Routing {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
-        let context = match parts.context() {
-            context if context.app().is_some() => context.clone(),
-            // A layer has passed on a new request without the state of the old one.
-            _ => RequestContext::new(&self.0.app),
-        };
+        let context = (&self.0.app, Some(parts.context().clone()));
         // The extensions of the server were added before the middleware ran.
         let response = self.0.send(parts.into_head(), body, context, |_| {});
         Box::pin(async move {
@@ -367,7 +390,7 @@ where
 
 impl fmt::Debug for RouterService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RouterService").field("routes", &self.routes.tree.routes()).finish()
+        f.debug_struct("RouterService").field("routes", &self.0.routes.tree.routes()).finish()
     }
 }
 

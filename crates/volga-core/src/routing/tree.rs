@@ -32,6 +32,7 @@ use compact::Compact;
 pub(crate) struct Tree<T> {
     /// The first node is the root.
     nodes: Vec<Node<T>>,
+    infos: Vec<Arc<RouteInfo>>,
     /// The compact form. Inserting a route drops it.
     compact: Option<Compact>,
 }
@@ -64,6 +65,8 @@ pub(crate) struct Route<T> {
     number: u8,
     location: &'static Location<'static>,
     pub(crate) info: Arc<RouteInfo>,
+    /// The place of `info` in [`Tree::infos`].
+    pub(crate) index: u32,
     pub(crate) target: T,
 }
 
@@ -104,7 +107,7 @@ pub(crate) enum Lookup<'a, T> {
 
 impl<T> Tree<T> {
     pub(crate) fn new() -> Self {
-        Self { nodes: vec![Node::new()], compact: None }
+        Self { nodes: vec![Node::new()], infos: Vec::new(), compact: None }
     }
 
     /// Adds a route.
@@ -146,8 +149,16 @@ impl<T> Tree<T> {
             names: pattern.names().map(Box::from).collect(),
         });
         let number = method.only().map_or(ANY_METHOD, method_number);
-        routes.push(Route { method, number, location, info, target });
+        // 2^32 routes do not fit into memory.
+        let index = self.infos.len() as u32;
+        self.infos.push(Arc::clone(&info));
+        routes.push(Route { method, number, location, info, index, target });
         Ok(())
+    }
+
+    /// What is known of each route, in the order in which they were added.
+    pub(crate) fn infos(&self) -> Arc<[Arc<RouteInfo>]> {
+        self.infos.as_slice().into()
     }
 
     /// Finds the route of a request, and writes the positions of its arguments to `spans`. A HEAD

@@ -101,7 +101,7 @@ pub(crate) async fn serve(
     if listeners.is_empty() {
         return Ok(DrainOutcome::Complete);
     }
-    let make = move |info| ConnectionService::new(service.clone(), info);
+    let make = move |info| ConnectionService::new(&service, info);
     let server = Http3Server::new(server.settings()).webtransport(has_webtransport);
     server.serve_each(listeners, make).await
 }

@@ -36,7 +36,7 @@ enum TestServer {
 impl Transport {
     pub(super) fn in_process(service: RouterService) -> Self {
         let info = ConnectionInfo::new().with_peer(IN_PROCESS_CLIENT).with_local(IN_PROCESS_SERVER);
-        Self::to(TestServer::InProcess(ConnectionService::new(service, info)))
+        Self::to(TestServer::InProcess(ConnectionService::new(&service, info)))
     }
 
     /// Sends requests to this address. The task is the server, which ends with its last client.

@@ -12,7 +12,6 @@ pub use handler::{SessionHandler, SessionOutput};
 
 use self::endpoint::SessionEndpoint;
 use crate::group::{Group, Route};
-use crate::streams::BindStreams;
 
 impl Group {
     /// Maps a function that gets a WebTransport session: streams and datagrams in both directions,
@@ -84,7 +83,7 @@ impl Group {
     {
         self.streams().has_webtransport.store(true, Ordering::Relaxed);
         let endpoint = SessionEndpoint::new(handler, settings);
-        let endpoint = HandlerEndpoint::new(endpoint).with_finish(BindStreams(self.streams()));
+        let endpoint = HandlerEndpoint::new(endpoint).with_last_step();
         let scope = self.scope();
         let id = self.router_mut().map_in(scope, RouteMethod::Any, pattern, endpoint);
         Route::new(self, id)

@@ -16,7 +16,6 @@ pub use messages::{FromMessage, IntoReply, MessageHandler};
 use self::endpoint::SocketEndpoint;
 use self::messages::MessageLoop;
 use crate::group::{Group, Route};
-use crate::streams::BindStreams;
 
 impl Group {
     /// Maps a function that gets a WebSocket, over HTTP/1.1 (RFC 6455), HTTP/2 (RFC 8441) and
@@ -88,7 +87,7 @@ impl Group {
         Args: PartsArgs + Send + 'static,
     {
         let endpoint = SocketEndpoint::new(handler, Arc::new(settings));
-        let endpoint = HandlerEndpoint::new(endpoint).with_finish(BindStreams(self.streams()));
+        let endpoint = HandlerEndpoint::new(endpoint).with_last_step();
         let scope = self.scope();
         let id = self.router_mut().map_in(scope, RouteMethod::Any, pattern, endpoint);
         Route::new(self, id)

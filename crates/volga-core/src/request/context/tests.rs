@@ -7,8 +7,10 @@ use http_body_util::BodyExt;
 use super::*;
 use crate::extract::FromRequestParts;
 use crate::extract::optional::OptionalArg;
+use crate::request::app_context::AppContext;
 use crate::request::parts::{Next, RequestParts};
 use crate::request::path_args::PathArgs;
+use crate::response::error_format::ErrorFormat;
 use crate::services::builder::ServicesBuilder;
 
 /// Sends its name when it is dropped.
@@ -20,17 +22,19 @@ impl Drop for DropReport {
     }
 }
 
-fn parts(app: &Arc<AppContext>) -> RequestParts {
+fn parts(app: &AppHandle) -> RequestParts {
     let (head, body) = http::Request::new(HttpBody::empty()).into_parts();
     let mut parts = RequestParts::new(head, PathArgs::default(), &body);
-    parts.state_mut().context = RequestContext::new(app);
+    let reporter = Some(Reporter::new(app, &parts));
+    let format = ErrorFormat::default();
+    parts.set_responder(Responder::new(&parts.headers, None, format, reporter));
     parts
 }
 
-fn app(register: impl FnOnce(&mut ServicesBuilder)) -> Arc<AppContext> {
+fn app(register: impl FnOnce(&mut ServicesBuilder)) -> AppHandle {
     let mut builder = ServicesBuilder::new();
     register(&mut builder);
-    Arc::new(AppContext::new(builder.build().unwrap()))
+    AppHandle::new(AppContext::new(builder.build().unwrap()), [].into())
 }
 
 fn needing(add: impl FnOnce(&mut Needs)) -> Needs {

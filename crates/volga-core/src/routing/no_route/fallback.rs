@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::request::path_args::PathArgs;
+use crate::request::path_args::{PathArgs, RouteRef};
 use crate::routing::method::RouteMethod;
 use crate::routing::pattern::{FIRST_SEGMENT, Pattern, Segment, segment_at};
 use crate::routing::service::target::Target;
@@ -116,7 +116,7 @@ impl FallbackTable {
         };
         let target = self.targets.get(found.target)?;
         let args = match &target.args {
-            FallbackArgs::OfRoute => PathArgs::new(&found.info, spans),
+            FallbackArgs::OfRoute => PathArgs::new(RouteRef::Info(Arc::clone(&found.info)), spans),
             FallbackArgs::OfPrefix(args) => args.of(path),
         };
         Some((target, args))

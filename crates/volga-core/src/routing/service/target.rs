@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{Extensions, Method, request};
 use http_body::Body;
 
+use crate::request::app_context::AppHandle;
 use crate::request::body::HttpBody;
 use crate::request::body_limit::BodyLimit;
 use crate::request::context::{RequestContext, RequestGuard};
@@ -50,17 +51,18 @@ impl Target {
         &self,
         mut head: request::Parts,
         body: HttpBody,
-        context: RequestContext,
+        app: &AppHandle,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
         if head.extensions.get::<OriginalUri>().is_none() {
             let original = OriginalUri(head.uri.clone());
             head.extensions.insert(original);
         }
-        self.send(head, PathArgs::default(), body, context, None, None, extend)
+        self.send(head, PathArgs::default(), body, (app, None), None, None, extend)
     }
 
-    /// Sends a request into the pipeline. `policy` applies if the target has none.
+    /// Sends a request into the pipeline. It has the context of the app, or that of a request which
+    /// has passed the middleware before routing. `policy` applies if the target has none.
     // Inlined, because the head is large, and is copied into each function that takes it.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "they are the parts of one request")]
@@ -69,7 +71,7 @@ impl Target {
         mut head: request::Parts,
         path_args: PathArgs,
         body: HttpBody,
-        mut context: RequestContext,
+        (app, outer): (&AppHandle, Option<RequestContext>),
         no_route: Option<NoRouteReason>,
         policy: Option<&dyn CrossOriginPolicy>,
         extend: impl FnOnce(&mut Extensions),
@@ -84,20 +86,21 @@ impl Target {
         if let Some(reason) = no_route {
             head.extensions.insert(reason);
         }
-        let guard = (self.needs.needs_scope() || self.needs.needs_token())
-            .then(|| RequestGuard::begin(&self.needs, &mut context))
-            .filter(RequestGuard::is_needed);
-        let reporter = context.app().map(|app| Reporter::new(app, &head));
+        let app = outer.as_ref().and_then(RequestContext::app).unwrap_or(app);
+        let reporter = Some(Reporter::new(app, &head));
         let mapper = self.mapper.clone();
         let responder = Responder::new(&head.headers, mapper, self.error_format, reporter);
         let responder = Arc::new(responder);
+        let mut context = RequestContext::new(Arc::clone(&responder), outer);
+        let guard = (self.needs.needs_scope() || self.needs.needs_token())
+            .then(|| RequestGuard::begin(&self.needs, &mut context))
+            .filter(RequestGuard::is_needed);
         let state = RequestState {
             path_args,
             has_body,
             pipeline: Pipeline::after_first(&self.stages),
             context,
             body_limit: self.body_limit,
-            responder: Some(Arc::clone(&responder)),
             next: None,
         };
         let parts = RequestParts::with_state(head, state);

@@ -30,6 +30,29 @@ fn service() -> RouterService {
     router.into_service().unwrap()
 }
 
+/// If they shared one, the threads of a runtime would wait for each other at every request.
+#[tokio::test]
+async fn requests_of_different_connections_share_no_reference_count() {
+    let mut router = Router::new();
+    router.map(Method::GET, "/", HandlerEndpoint::new(|| "text").with_last_step());
+    let service = router.into_service().unwrap();
+    let (one, other) = (service.for_connection(), service.for_connection());
+    let shared =
+        |service: &RouterService| (Arc::strong_count(&service.0.routes), service.0.app.counts().1);
+    let (shared_before, other_before) = (shared(&one), other.0.app.counts());
+    let (own_before, _) = one.0.app.counts();
+    // The clone is that of a request beside others, as HTTP/2 has them.
+    let clone = one.clone();
+    let requests: Vec<_> =
+        (0..3).map(|_| clone.respond(Request::get("/").body(HttpBody::empty()).unwrap())).collect();
+    assert_eq!((shared(&one), other.0.app.counts()), (shared_before, other_before));
+    assert!(one.0.app.counts().0 >= own_before + 3, "each request holds the context of the app");
+    for request in requests {
+        assert_eq!(request.await.status(), 200);
+    }
+    assert_eq!(one.0.app.counts().0, own_before);
+}
+
 #[tokio::test]
 async fn unknown_paths_and_methods_have_different_statuses() {
     let service = service();
