@@ -82,7 +82,7 @@ impl DiskLog {
 
     /// Sets how many bytes of messages the log keeps. The default is [`DEFAULT_MAX_DISK_BYTES`].
     /// Beyond it, the oldest messages go. The file is larger than that, because the store has pages
-    /// of its own and reuses them, but does not shrink.
+    /// of its own, which it reuses. The file seldom becomes smaller.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.settings.max_bytes = bytes;
         self

@@ -327,7 +327,7 @@ async fn a_durability_says_when_a_message_is_in_the_file() {
 }
 
 #[tokio::test]
-async fn the_file_reuses_its_pages_and_does_not_shrink() {
+async fn the_file_reuses_its_pages() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hub.redb");
     let hub = open(&log(folder.path()).max_bytes(200_000));
@@ -338,8 +338,10 @@ async fn the_file_reuses_its_pages_and_does_not_shrink() {
         join_all(sent).await.into_iter().for_each(|sent| _ = sent.unwrap());
         sizes.push(fs::metadata(&path).unwrap().len());
     }
-    assert!(sizes.is_sorted(), "{sizes:?}");
-    assert!(sizes[7] <= 2 * sizes[1], "{sizes:?}");
+    // The last rounds need no more pages than the first ones did, apart from those of changes that
+    // are not settled yet. The store may give pages back at any time.
+    let largest = sizes[..2].iter().max().unwrap();
+    assert!(sizes.iter().all(|size| size <= &(2 * largest)), "{sizes:?}");
 }
 
 /// The streams of the identity end whether anything is written or not.
