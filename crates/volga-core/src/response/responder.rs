@@ -37,8 +37,9 @@ pub(crate) struct Responder {
     hooks: ResponseHooks,
 }
 
-/// The `Accept` fields of a request. Most requests have one field, which needs no `Vec`.
-#[derive(Clone)]
+/// The `Accept` fields of a request, as far as they choose a format. Most requests have one field,
+/// which needs no `Vec`.
+#[derive(Clone, Default)]
 struct Accept {
     first: Option<HeaderValue>,
     others: Vec<HeaderValue>,
@@ -46,8 +47,23 @@ struct Accept {
 
 impl Accept {
     fn of(headers: &HeaderMap) -> Self {
-        let mut fields = headers.get_all(header::ACCEPT).iter().cloned();
-        Self { first: fields.next(), others: fields.collect() }
+        // Few fields are looked at more quickly than one is looked up.
+        if headers.keys_len() <= 8 {
+            let fields = headers.iter().filter(|(name, _)| **name == header::ACCEPT);
+            return Self::of_fields(fields.map(|(_, value)| value));
+        }
+        Self::of_fields(headers.get_all(header::ACCEPT).iter())
+    }
+
+    #[inline]
+    fn of_fields<'a>(mut fields: impl Iterator<Item = &'a HeaderValue>) -> Self {
+        let Some(first) = fields.next() else { return Self::default() };
+        let others: Vec<_> = fields.cloned().collect();
+        // Many clients accept everything. That is the same as no field, and needs no copy.
+        if others.is_empty() && first == "*/*" {
+            return Self::default();
+        }
+        Self { first: Some(first.clone()), others }
     }
 }
 
@@ -59,14 +75,9 @@ impl Responder {
         format: ErrorFormat,
         reporter: Option<Reporter>,
     ) -> Self {
-        // Few fields are looked at more quickly than one is looked up.
-        let has_accept = match headers.keys_len() {
-            ..=8 => headers.keys().any(|name| *name == header::ACCEPT),
-            _ => headers.contains_key(header::ACCEPT),
-        };
-        let accept = match has_accept {
-            true => Accept::of(headers),
-            false => Accept { first: None, others: Vec::new() },
+        let accept = match format {
+            ErrorFormat::ByAccept => Accept::of(headers),
+            ErrorFormat::Problem | ErrorFormat::Text => Accept::default(),
         };
         Self {
             accept,
@@ -305,4 +316,33 @@ fn checked_status(error: Error) -> Error {
         return error;
     }
     Error::server_error(NotAnErrorStatus { status, source: error.into_cause() })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_kept_accept_fields_choose_the_format_that_all_of_them_choose(
+            fields in vec(prop::sample::select(vec!["*/*", "text/html", "application/json;q=0.5", ""]), 0..4),
+            others in 0..12_usize,
+        ) {
+            let mut headers = HeaderMap::new();
+            for number in 0..others {
+                let name: HeaderName = format!("x-{number}").parse().unwrap();
+                headers.append(name, HeaderValue::from_static("*/*"));
+            }
+            for field in &fields {
+                headers.append(header::ACCEPT, HeaderValue::from_static(field));
+            }
+            let kept = Accept::of(&headers);
+            let kept = kept.first.iter().chain(&kept.others);
+            let format = ErrorFormat::ByAccept;
+            prop_assert_eq!(format.decide(kept), format.decide(headers.get_all(header::ACCEPT)));
+        }
+    }
 }
