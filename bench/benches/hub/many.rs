@@ -35,7 +35,7 @@ pub(crate) fn run() {
             println!("    {:>6} bytes a reader", bytes(&hub, &filters));
         }
     }
-    let kinds: [(&str, fn(usize) -> Vec<String>, fn(usize) -> String); 3] = [
+    let kinds: [(&str, Filters, fn(usize) -> String); 3] = [
         ("the same", |_| vec!["room.*".to_owned()], room),
         ("its own, which does not match", |reader| vec![format!("room.{reader}.>")], room),
         ("its own, which matches", deep, deep_name),
@@ -48,6 +48,9 @@ pub(crate) fn run() {
         );
     }
 }
+
+/// What a reader subscribes to, by its number.
+type Filters = fn(usize) -> Vec<String>;
 
 fn room(topic: usize) -> String {
     format!("room.{topic}")
