@@ -35,22 +35,24 @@ pub(crate) fn run() {
             println!("    {:>6} bytes a reader", bytes(&hub, &filters));
         }
     }
-    let kinds: [(&str, Filters, fn(usize) -> String); 3] = [
-        ("the same", |_| vec!["room.*".to_owned()], room),
-        ("its own, which does not match", |reader| vec![format!("room.{reader}.>")], room),
-        ("its own, which matches", deep, deep_name),
-    ];
     println!("publishing beside {READERS} readers by pattern");
-    for (kind, filter, name) in kinds {
-        let [new, changed] = new_topic(filter, name);
-        println!(
-            "  each of {kind:30} to a new topic {new:>9.1?}, after a pattern has come {changed:>9.1?}"
-        );
-    }
+    let same = |_| vec!["room.*".to_owned()];
+    let own = |reader| vec![format!("room.{reader}.>")];
+    print_new_topic("the same", same, room);
+    print_new_topic("its own, which does not match", own, room);
+    print_new_topic("its own, which matches", deep, deep_name);
 }
 
-/// What a reader subscribes to, by its number.
-type Filters = fn(usize) -> Vec<String>;
+fn print_new_topic(
+    kind: &str,
+    filters: impl Fn(usize) -> Vec<String>,
+    name: impl Fn(usize) -> String,
+) {
+    let [new, changed] = new_topic(filters, name);
+    println!(
+        "  each of {kind:30} to a new topic {new:>9.1?}, after a pattern has come {changed:>9.1?}"
+    );
+}
 
 fn room(topic: usize) -> String {
     format!("room.{topic}")
