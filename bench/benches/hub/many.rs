@@ -217,7 +217,8 @@ fn bytes(hub: &Hub, filters: &[String]) -> u64 {
     bytes
 }
 
-/// What a publish to a new topic costs, and one to a known topic after a pattern has come.
+/// Returns how long a publish to a new topic takes, and one to a known topic after somebody has
+/// subscribed to a new pattern.
 fn new_topic(
     filters: impl Fn(usize) -> Vec<String>,
     name: impl Fn(usize) -> String,

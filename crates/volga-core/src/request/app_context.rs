@@ -79,7 +79,7 @@ impl AppContext {
         self
     }
 
-    /// Sets what the app does with responses.
+    /// Sets the code that changes and checks the responses of the app.
     #[must_use]
     pub fn with_response_watch(mut self, watch: Arc<dyn ResponseWatch>) -> Self {
         self.response_watch = Some(watch);

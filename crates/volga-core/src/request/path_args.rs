@@ -18,7 +18,7 @@ pub(crate) struct PathArgs {
     pub(crate) has_no_route: bool,
 }
 
-/// Refers to what is known of a route.
+/// Refers to the pattern and the argument names of a route.
 #[derive(Clone, Default)]
 pub(crate) enum RouteRef {
     #[default]

@@ -108,7 +108,7 @@ impl Responder {
     #[inline]
     pub(crate) fn run_hooks(self: &Arc<Self>, response: &mut HttpResponse) {
         let is_alone = Arc::strong_count(self) == 1;
-        // What the others did before they dropped their references happened before this.
+        // Another thread may have added a function before it dropped its reference.
         fence(Ordering::Acquire);
         for hook in self.hooks.finish(is_alone) {
             if let Err(panic) = catch(|| hook(response)) {

@@ -1,4 +1,4 @@
-//! `ResponseWatch`: what an app does with responses.
+//! `ResponseWatch`: the code of an app that changes and checks responses.
 
 use std::error::Error as StdError;
 
@@ -22,8 +22,8 @@ pub enum BodyCut {
 /// A function that is called once when a response body has ended.
 pub type BodyCutObserver = Box<dyn FnOnce(BodyCut) + Send>;
 
-/// What an app does with responses: with those of its endpoints before any middleware sees them,
-/// and with those that clients get. See
+/// Changes the responses of an app's endpoints before any middleware sees them, and checks the
+/// responses that clients get. Set it with
 /// [`AppContext::with_response_watch`](crate::AppContext::with_response_watch).
 pub trait ResponseWatch: Send + Sync + 'static {
     /// Changes the response of an endpoint, before middleware sees it. It is called for endpoints

@@ -33,7 +33,7 @@ use crate::routing::tree::{Lookup, RouteInfo, Spans, Tree};
 #[derive(Clone)]
 pub struct RouterService(Arc<Shared>);
 
-/// What the clones of a service share.
+/// The state that the clones of a service share.
 struct Shared {
     routes: Arc<Routes>,
     app: AppHandle,

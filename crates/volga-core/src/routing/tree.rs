@@ -156,7 +156,7 @@ impl<T> Tree<T> {
         Ok(())
     }
 
-    /// What is known of each route, in the order in which they were added.
+    /// The patterns and argument names of all routes, in the order in which the routes were added.
     pub(crate) fn infos(&self) -> Arc<[Arc<RouteInfo>]> {
         self.infos.as_slice().into()
     }

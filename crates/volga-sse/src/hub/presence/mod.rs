@@ -8,7 +8,7 @@
 //! | `other_nodes`, `sharing` (pure) | what a node has been told by the others |
 //! | `filter_presence` (pure) | the identities that read one name or pattern |
 //! | `hub_presence` (pure) | the identities of all names and patterns, and when those that left are gone |
-//! | `present_in_topic` (pure) | who is present in a topic, and with how many subscriptions |
+//! | `present_in_topic` (pure) | lists the identities that are present in a topic, and counts their subscriptions |
 //! | `overlaps` (pure) | the subscriptions that may read one topic in several ways |
 //! | `watched_topics` (pure) | the topics that somebody watches |
 //! | `untold_changes`, `telling` (pure) | tells the watches of changes, a few topics at a time |

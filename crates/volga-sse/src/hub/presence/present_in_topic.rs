@@ -1,5 +1,5 @@
-//! Who is present in a topic: the identities that read its name or a pattern that matches it, and
-//! how many subscriptions each of them has. Pure.
+//! Lists the identities that are present in a topic, and counts their subscriptions. They read the
+//! name of the topic, or a pattern that matches it. Pure.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
