@@ -25,6 +25,10 @@ pub(crate) fn run() {
             "  a pattern comes and goes beside {patterns} that match the topic: {}",
             many(patterns)
         );
+        println!(
+            "  those who are present by {patterns} patterns are listed: {}",
+            present(patterns)
+        );
     }
 }
 
@@ -74,19 +78,35 @@ fn names() -> String {
     })
 }
 
+/// A pattern that matches the name `a.a.….a` of 14 segments, which is that of the number 0.
+fn deep(number: usize) -> String {
+    let segment = |bit: usize| if number >> bit & 1 == 1 { "*" } else { "a" };
+    (0..14).map(segment).collect::<Vec<_>>().join(".")
+}
+
 fn many(patterns: usize) -> String {
     let hub = Hub::new();
-    // Each of 14 segments is this text or a wildcard.
-    let filter = |number: usize| {
-        let segment = |bit: usize| if number >> bit & 1 == 1 { "*" } else { "a" };
-        (0..14).map(segment).collect::<Vec<_>>().join(".")
-    };
     let _readers: Vec<_> =
-        (1..=patterns).map(|number| hub.subscribe(filter(number)).open().expect("room")).collect();
+        (1..=patterns).map(|number| hub.subscribe(deep(number)).open().expect("room")).collect();
     least_and_most(|| {
-        longest(&hub, &filter(0), || {
+        longest(&hub, &deep(0), || {
             drop(hub.subscribe("another.*").open().expect("room"));
             thread::sleep(Duration::from_millis(20));
+        })
+    })
+}
+
+fn present(patterns: usize) -> String {
+    let hub = Hub::new();
+    let open = |number: usize| {
+        hub.subscribe(deep(number)).identity(number.to_string()).open().expect("room")
+    };
+    let _readers: Vec<_> = (1..=patterns).map(open).collect();
+    least_and_most(|| {
+        longest(&hub, "other", || {
+            let watch = hub.watch_presence(&deep(0)).expect("a name");
+            assert_eq!(hub.presence(&deep(0)).len(), patterns);
+            drop(watch);
         })
     })
 }

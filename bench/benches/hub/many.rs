@@ -27,6 +27,11 @@ pub(crate) fn run() {
         println!("  {topics:24?} {:>9.1?}", beside_stalled("room.1", filters));
     }
     println!("  {:24} {:>9.1?}", "each a pattern of its own", beside_stalled(&deep_name(0), deep));
+    println!("publishing beside {READERS} sleeping readers of other names");
+    for shapes in [1, 4, 16] {
+        let time = beside_sleeping(shapes);
+        println!("  patterns of {shapes:2} shapes     {time:>9.1?}");
+    }
     for topics in [10_000, 100_000] {
         let hub = hub_of(topics);
         println!("{topics} topics");
@@ -134,6 +139,28 @@ fn beside_stalled(name: &str, filters: impl Fn(usize) -> Vec<String>) -> Duratio
             let time = cpu() - start;
             drain(&mut live, &waker);
             time
+        })
+        .collect();
+    times.sort_unstable();
+    times[TIMES / 2].saturating_sub(clock())
+}
+
+/// The patterns differ from the name in the last segment, and from each other in it and in which of
+/// the others are wildcards.
+fn beside_sleeping(shapes: usize) -> Duration {
+    let hub = Hub::new();
+    let own = |reader: usize| {
+        let segment = |n| if reader % shapes >> n & 1 == 1 { "*.".into() } else { format!("s{n}.") };
+        vec![(0..4).map(segment).collect::<String>() + &format!("*.own{reader}")]
+    };
+    let _sleeping = readers(&hub, own);
+    let publish = || _ = hub.publish("s0.s1.s2.s3.s4.s5", message()).expect("published");
+    publish();
+    let mut times: Vec<_> = (0..TIMES)
+        .map(|_| {
+            let start = cpu();
+            publish();
+            cpu() - start
         })
         .collect();
     times.sort_unstable();

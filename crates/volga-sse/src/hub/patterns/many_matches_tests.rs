@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tokio::time::advance;
 
 use crate::codec::message::Message;
 use crate::hub::handle::Hub;
 use crate::hub::policy::Policy;
+use crate::hub::presence::event::PresenceEvent;
 use crate::hub::subscription::Subscription;
 use crate::hub::subscription::delivery::Delivery;
 use crate::hub::topic::pattern::is_match;
@@ -88,6 +91,28 @@ fn a_publish_beside_stalled_readers_of_any_number_of_patterns_looks_at_few_place
 }
 
 #[test]
+fn a_publish_beside_sleeping_readers_of_other_names_looks_at_their_shapes_and_not_at_the_readers() {
+    const SHAPES: [&str; 7] =
+        ["*.OWN", "a.*.OWN.>", "a.b.*.*.OWN", "*.b.c.*.OWN.*", "a.OWN.*", "OWN.>", "*.*.*.d.OWN"];
+    let name = "a.b.c.d.e.f";
+    for shapes in 0..=SHAPES.len() {
+        let hub = Hub::new();
+        let open = |n: usize| {
+            let pattern = SHAPES[n % shapes].replace("OWN", &format!("own{n}"));
+            let mut reader = hub.subscribe(pattern).without_first_id().open().expect("room");
+            assert_eq!(read_all(&mut reader), 0);
+            reader
+        };
+        let mut readers: Vec<_> = (0..1_000 * shapes.min(1)).map(open).collect();
+        (0..2).for_each(|_| publish(&hub, name));
+        let ((), places) = work(|| publish(&hub, name));
+        let most = 10 + 6 * shapes;
+        assert!(places <= most, "{shapes} shapes: {places} pieces of work");
+        assert!(readers.iter_mut().all(|reader| read_all(reader) == 0));
+    }
+}
+
+#[test]
 fn a_removed_topic_is_a_gap_for_those_whose_patterns_match_it() {
     let (name, patterns) = name_and_patterns(4);
     let hub = Hub::builder().max_messages(1_000).build();
@@ -105,6 +130,75 @@ fn a_removed_topic_is_a_gap_for_those_whose_patterns_match_it() {
     }
     for reader in &mut others {
         assert!(reader.next().now_or_never().is_none());
+    }
+}
+
+/// Each pattern has an identity of its own, or all of them have the same.
+#[tokio::test(start_paused = true)]
+async fn who_is_present_by_any_number_of_patterns_is_found_in_small_steps() {
+    const GRACE: Duration = Duration::from_secs(1);
+    let cases = [1, 3, 5, 8, 11].map(|segments| [(segments, false), (segments, true)]);
+    for (segments, is_one) in cases.into_iter().flatten() {
+        let (name, patterns) = name_and_patterns(segments);
+        let check = |call: &mut dyn FnMut()| {
+            let ((), places) = held_work(call);
+            assert!(places <= 100, "{segments} segments, one: {is_one}: {places} under the lock");
+        };
+        let hub = Hub::builder().presence_grace(GRACE).build();
+        let open = |pattern: &str, identity: String| {
+            hub.subscribe(pattern).identity(identity).open().expect("room")
+        };
+        let identity = |n: usize| if is_one { "all".to_owned() } else { n.to_string() };
+        let mut readers = Vec::new();
+        check(&mut || {
+            readers.extend(patterns.iter().enumerate().map(|(n, own)| open(own, identity(n))));
+        });
+        let all = if is_one { 1 } else { readers.len() };
+        let subscriptions = if is_one { readers.len() } else { 1 };
+        check(&mut || {
+            let present = hub.presence(&name);
+            assert_eq!(present.len(), all);
+            assert!(present.values().all(|count| *count == subscriptions));
+        });
+        let mut watch = None;
+        check(&mut || watch = hub.watch_presence(&name).ok());
+        let mut watch = watch.expect("a name");
+        let mut next = || {
+            // The first look may find that somebody is gone, and that wakes the watch.
+            let mut event = None;
+            for _ in 0..2 {
+                check(&mut || event = event.take().or_else(|| watch.next().now_or_never()?));
+            }
+            event
+        };
+        assert!(matches!(next(), Some(PresenceEvent::Present(list)) if list.len() == all));
+
+        // Anna comes by name and pattern, goes on with the pattern, and leaves.
+        let anna = || "anna".to_owned();
+        let mut by_name = Some(open(&name, anna()));
+        let mut by_pattern = None;
+        assert_eq!(next(), Some(PresenceEvent::Joined("anna".into())));
+        check(&mut || by_pattern = Some(open(&patterns[0], anna())));
+        check(&mut || drop(by_name.take()));
+        assert_eq!(next(), None);
+        check(&mut || drop(by_pattern.take()));
+        assert_eq!(next(), None);
+        advance(GRACE).await;
+        assert_eq!(next(), Some(PresenceEvent::Left("anna".into())));
+
+        // A sign-out and the end of the grace concern many names and patterns at once.
+        check(&mut || _ = hub.close_identity(&identity(0)));
+        assert_eq!(next(), Some(PresenceEvent::Left(identity(0).into())));
+        check(&mut || readers.clear());
+        advance(GRACE).await;
+        let mut left = 1;
+        while let Some(PresenceEvent::Left(_)) = next() {
+            left += 1;
+        }
+        check(&mut || assert!(hub.presence(&name).is_empty()));
+        check(&mut || hub.drop_expired());
+        assert_eq!(hub.state().lock().presence.entries(), 0);
+        assert!(left == all || all > 200, "{left} of {all} left");
     }
 }
 

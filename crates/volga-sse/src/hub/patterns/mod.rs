@@ -45,17 +45,6 @@ const MAX_SHARED_SETS: usize = 256;
 /// How many patterns are taken from the index before its lock is released and taken again.
 const PATTERNS_PER_PAGE: usize = 128;
 
-/// How many patterns of a topic are listed at most. A publisher visits each of them.
-const MAX_LISTED: usize = match (cfg!(test), cfg!(loom)) {
-    (false, _) => 64,
-    (true, false) => 4,
-    (true, true) => 1,
-};
-
-/// How many places of the tree one search for them looks at. A publish after a pattern has come or
-/// gone waits for it.
-const MAX_NODES_TO_LIST: usize = if cfg!(test) { 8 } else { 256 };
-
 /// How many places of the tree are looked at for sleeping readers before its lock is released and
 /// taken again.
 const NODES_PER_PAGE: usize = if cfg!(test) { 3 } else { 256 };
@@ -89,17 +78,6 @@ impl Default for Patterns {
             index: RwLock::new(PatternIndex::default()),
             unlisted_removals: UnlistedRemovals::default(),
         }
-    }
-}
-
-impl PatternIndex {
-    /// The patterns that match a name. `None` if they are too many, or if it takes too long to find
-    /// them.
-    fn list(&self, name: &str) -> Option<Vec<&Arc<SharedPattern>>> {
-        let mut patterns = Vec::new();
-        let add = &mut |pattern| patterns.push(pattern);
-        let is_whole = self.tree.find_page(name, &mut Search::default(), MAX_NODES_TO_LIST, add);
-        (is_whole && patterns.len() <= MAX_LISTED).then_some(patterns)
     }
 }
 
@@ -143,7 +121,7 @@ impl Patterns {
     /// Finds the patterns that match a name. `before` has those of another version.
     fn find(&self, name: &Arc<str>, before: Option<Arc<PatternSet>>) -> Option<Arc<PatternSet>> {
         let index = read(&self.index);
-        let Some(mut patterns) = index.list(name) else {
+        let Some(mut patterns) = index.tree.list(name) else {
             let is_same = |set: &Arc<PatternSet>| set.name_of_too_many().is_some();
             return before.filter(is_same).or_else(|| Some(PatternSet::too_many(name).into()));
         };
@@ -296,7 +274,7 @@ impl Patterns {
     /// Tells the patterns that match a name of a removed topic, because the hub forgets the topic.
     pub(crate) fn note_forgotten(&self, name: &Arc<str>, numbers: RemovedNumbers) {
         if self.version.load(Ordering::Acquire) > 0 {
-            match read(&self.index).list(name) {
+            match read(&self.index).tree.list(name) {
                 None => self.unlisted_removals.note(name, numbers),
                 Some(patterns) => {
                     patterns.iter().for_each(|pattern| pattern.note_removed(numbers));

@@ -7,6 +7,16 @@ use crate::hub::patterns::sleeper_count::SleeperCount;
 use crate::hub::stepped_map::SteppedMap;
 use crate::hub::topic::pattern::{Pattern, segments};
 
+/// How many values a list for one name has at most.
+pub(crate) const MAX_LISTED: usize = match (cfg!(test), cfg!(loom)) {
+    (false, _) => 64,
+    (true, false) => 4,
+    (true, true) => 1,
+};
+
+/// How many places of the tree a list for one name looks at.
+const MAX_NODES_TO_LIST: usize = if cfg!(test) { 8 } else { 256 };
+
 /// Values by pattern, as a tree of segments.
 #[derive(Debug)]
 pub(crate) struct PatternTree<T> {
@@ -122,10 +132,13 @@ impl<T> PatternTree<T> {
         self.root.remove(&segments);
     }
 
-    /// Visits the values of the patterns that match a name.
-    pub(crate) fn find<'a>(&'a self, name: &str, visit: &mut impl FnMut(&'a T)) {
-        let mut search = Search { left: usize::MAX, ..Search::default() };
-        _ = self.root.find(Some(name), &mut search, visit);
+    /// The values of the patterns that match a name. `None` if they are too many, or if it takes
+    /// too long to find them.
+    pub(crate) fn list(&self, name: &str) -> Option<Vec<&T>> {
+        let mut values = Vec::new();
+        let add = &mut |value| values.push(value);
+        let is_whole = self.find_page(name, &mut Search::default(), MAX_NODES_TO_LIST, add);
+        (is_whole && values.len() <= MAX_LISTED).then_some(values)
     }
 
     /// Visits the next values of a search, those of at most `max_nodes` nodes. Returns true at the
@@ -230,6 +243,8 @@ impl<T> Node<T> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::collections::HashSet;
+
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
@@ -277,7 +292,9 @@ mod tests {
                 }
                 let (mut all, mut found) = (Vec::new(), Vec::new());
                 tree.for_each(&mut |text| all.push(text.clone()));
-                tree.find(&name, &mut |text| found.push(text.clone()));
+                tree.find_page(&name, &mut Search::default(), usize::MAX, &mut |text| {
+                    found.push(text.clone());
+                });
                 naive.sort_unstable();
                 all.sort_unstable();
                 found.sort_unstable();
@@ -290,6 +307,33 @@ mod tests {
                 tree.remove(&pattern(text));
             }
             prop_assert!(tree.root.is_empty());
+        }
+
+        /// So thousands of sleeping readers of other names do not slow a publish down, if their
+        /// patterns have few shapes.
+        #[test]
+        fn a_search_for_sleepers_looks_at_the_segments_of_each_shape_at_most_once(
+            texts in proptest::collection::hash_set("([ab*]\\.){0,5}[ab*>]", 1..300),
+            sleepers in vec(any::<bool>(), 300),
+            name in "[ab](\\.[ab]){0,5}",
+        ) {
+            let texts = texts.iter().filter(|text| text.contains(['*', '>']));
+            let mut tree = PatternTree::default();
+            let mut shapes = HashSet::new();
+            for (text, sleeps) in texts.zip(sleepers) {
+                let (entry, count) = tree.counted_entry(&pattern(text));
+                *entry = Some(text.clone());
+                if sleeps && let Some(count) = count {
+                    count.add_one();
+                    shapes.insert(text.replace('b', "a"));
+                }
+            }
+            let ((), places) = crate::hub::work_counts::work(|| {
+                let mut search = Search::for_sleepers();
+                assert!(tree.find_page(&name, &mut search, usize::MAX, &mut |_| {}));
+            });
+            let most = 1 + shapes.len() * segments(&name).count();
+            prop_assert!(places <= most, "{} places, {} shapes", places, shapes.len());
         }
 
         #[test]

@@ -6,9 +6,6 @@ use std::sync::Arc;
 
 use crate::hub::clock::Moment;
 
-/// How many identities one step lists. The hub's lock is released after each step.
-pub(crate) const MAX_LISTED: usize = 64;
-
 /// The identities that are present, each with the number of its subscriptions.
 pub(crate) type PresentIdentities = BTreeMap<Arc<str>, usize>;
 
@@ -38,19 +35,11 @@ pub(crate) enum SignOutScope {
     AllNodes,
 }
 
-/// The state of an identity after a subscription has ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum AfterLeave {
-    /// It has other subscriptions, or it was not there.
-    Unchanged,
-    /// It has no subscriptions, and is gone at this moment unless it returns.
-    Leaving(Moment),
-    Gone,
-}
-
 /// The presence of one identity by one name or pattern.
 #[derive(Debug, Default)]
 pub(crate) struct Stay {
+    /// Of all stays of the identity, those that began later have greater numbers.
+    pub(super) number: u64,
     pub(super) subscriptions: usize,
     /// The other nodes on which the identity has subscriptions. A node that has died and is back is
     /// here twice, until what it had announced before is forgotten.
@@ -93,13 +82,12 @@ impl Stay {
 }
 
 impl FilterPresence {
-    /// The next identities that are present after this one, in order. At most [`MAX_LISTED`].
-    pub(crate) fn page(
-        &self,
-        after: Option<&Arc<str>>,
-    ) -> impl Iterator<Item = (&Arc<str>, &Stay)> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.present.range::<Arc<str>, _>((start, Bound::Unbounded)).take(MAX_LISTED)
+    /// The identities that are present, in order.
+    pub(crate) fn identities_from<'a>(
+        &'a self,
+        start: Bound<&Arc<str>>,
+    ) -> impl Iterator<Item = (&'a Arc<str>, &'a Stay)> + use<'a> {
+        self.present.range::<Arc<str>, _>((start, Bound::Unbounded))
     }
 
     /// `None` if the identity is not present.
@@ -120,16 +108,18 @@ impl FilterPresence {
         self.present.len()
     }
 
-    /// Counts a subscription of an identity. `sign_outs` is how many sign-outs the hub has counted.
-    /// Returns when the identity would have been gone, if it had left.
+    /// Counts a subscription of an identity. If its stay is new, the stay has this number, and
+    /// `sign_outs` is how many sign-outs the hub has counted. Returns when the identity would have
+    /// been gone, if it had left.
     pub(crate) fn join(
         &mut self,
         identity: &Arc<str>,
         origin: Origin,
+        number: u64,
         sign_outs: u64,
     ) -> Option<Moment> {
         let Some(stay) = self.present.get_mut(identity) else {
-            let mut stay = Stay { sign_outs, ..Stay::default() };
+            let mut stay = Stay { number, sign_outs, ..Stay::default() };
             stay.add(origin);
             self.present.insert(Arc::clone(identity), stay);
             return None;
@@ -186,16 +176,17 @@ impl FilterPresence {
         left_at
     }
 
-    /// Removes a subscription of an identity, which is gone at once or at a later moment.
+    /// Removes a subscription of an identity. If it was the last one, the identity is gone at once,
+    /// or at the moment that this returns unless it returns before.
     pub(crate) fn leave(
         &mut self,
         identity: &Arc<str>,
         origin: Origin,
         gone_at: Option<Moment>,
-    ) -> AfterLeave {
-        let Some(stay) = self.present.get_mut(identity) else { return AfterLeave::Unchanged };
+    ) -> Option<Moment> {
+        let stay = self.present.get_mut(identity)?;
         if !stay.remove(origin) {
-            return AfterLeave::Unchanged;
+            return None;
         }
         if !stay.has_signed_out {
             // A node may learn late of one that has died. What it knows of others is newer.
@@ -203,24 +194,21 @@ impl FilterPresence {
         }
         let gone_at = stay.gone_at;
         if stay.total() > 0 {
-            AfterLeave::Unchanged
-        } else if gone_at > Moment::default() {
-            self.leaving.insert((gone_at, Arc::clone(identity)));
-            AfterLeave::Leaving(gone_at)
-        } else {
-            self.present.remove(identity);
-            AfterLeave::Gone
+            return None;
         }
+        if gone_at == Moment::default() {
+            self.present.remove(identity);
+            return None;
+        }
+        self.leaving.insert((gone_at, Arc::clone(identity)));
+        Some(gone_at)
     }
 
-    /// Notes that an identity that had left at this moment did not return. Returns false if it has
-    /// returned.
-    pub(crate) fn gone(&mut self, gone_at: Moment, identity: &Arc<str>) -> bool {
-        let is_gone = self.leaving.remove(&(gone_at, Arc::clone(identity)));
-        if is_gone {
+    /// Notes that an identity that had left at this moment did not return, unless it has.
+    pub(crate) fn gone(&mut self, gone_at: Moment, identity: &Arc<str>) {
+        if self.leaving.remove(&(gone_at, Arc::clone(identity))) {
             self.present.remove(identity);
         }
-        is_gone
     }
 
     /// The identity that is gone next, and when.

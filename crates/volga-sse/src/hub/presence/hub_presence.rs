@@ -5,17 +5,17 @@
 //! a pattern matches. The presence of a topic is computed on demand: the identities that read its
 //! name, and those that read a pattern that matches it.
 
-use std::collections::{BTreeSet, HashMap};
-use std::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::hub::clock::Moment;
 use crate::hub::patterns::tree::PatternTree;
 use crate::hub::presence::announcer::Announcer;
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
-use crate::hub::presence::filter_presence::{AfterLeave, FilterPresence, Origin, SignOutScope};
+use crate::hub::presence::filter_presence::{FilterPresence, Origin, SignOutScope};
 use crate::hub::presence::other_nodes::OtherNodes;
 use crate::hub::presence::overlaps::{FilterSets, Overlaps};
+use crate::hub::presence::present_in_topic::{StayPlace, note_looks};
 use crate::hub::presence::telling::TOPICS_PER_STEP;
 use crate::hub::presence::untold_changes::{FilterChangeKind, UntoldChanges};
 use crate::hub::presence::watched_topics::WatchedTopics;
@@ -40,8 +40,10 @@ pub(crate) struct HubPresence {
     pub(crate) overlaps: Overlaps,
     /// The identities that have left a name or pattern and may still return, by when they are gone.
     leaving: BTreeSet<(Moment, Arc<str>, Arc<str>)>,
-    /// Every identity with each name and pattern in which it is present.
-    pub(super) filters_of: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Every identity with each name and pattern in which it is present, in the order in which it
+    /// joined them: by the number of the stay.
+    pub(super) filters_of: BTreeMap<StayPlace, Arc<str>>,
+    last_stay: u64,
     /// How many sign-outs there were.
     sign_outs: u64,
     /// The identities that sign out now. They leave their names and patterns a few at a time. If
@@ -57,8 +59,8 @@ pub(crate) struct HubPresence {
 pub(crate) struct SignOut {
     identity: Arc<str>,
     number: u64,
-    /// The name or pattern that the identity has left last.
-    last: Option<Arc<str>>,
+    /// The number of the stay that it has ended last.
+    last_stay: u64,
     /// These may be many, so they are dropped with this, when the hub's lock is not held.
     _overlaps: FilterSets,
 }
@@ -107,11 +109,13 @@ impl HubPresence {
             }
         };
         let is_new = !presence.is_present(identity);
-        if let Some(gone_at) = presence.join(identity, origin, self.sign_outs) {
+        let number = self.last_stay + 1;
+        if let Some(gone_at) = presence.join(identity, origin, number, self.sign_outs) {
             self.leaving.remove(&(gone_at, Arc::clone(filter), Arc::clone(identity)));
         }
         if is_new {
-            self.filters_of.insert((Arc::clone(identity), Arc::clone(filter)));
+            self.last_stay = number;
+            self.filters_of.insert((Arc::clone(identity), number), Arc::clone(filter));
             self.tell(filter, identity, FilterChangeKind::Came, wakers);
         }
     }
@@ -139,9 +143,7 @@ impl HubPresence {
         identity: &Arc<str>,
         scope: SignOutScope,
     ) -> Option<SignOut> {
-        if self.page_of_filters(identity, None, 1).is_empty() {
-            return None;
-        }
+        self.stays_of(identity, 0).next()?;
         self.sign_outs += 1;
         let number = self.sign_outs;
         // A sign-out on all nodes that is not finished does not become a smaller one.
@@ -150,7 +152,7 @@ impl HubPresence {
         self.signing_out.insert(Arc::clone(identity), (number, scope));
         // The caller ends all subscriptions of the identity.
         let _overlaps = self.overlaps.remove_all(identity);
-        Some(SignOut { identity: Arc::clone(identity), number, last: None, _overlaps })
+        Some(SignOut { identity: Arc::clone(identity), number, last_stay: 0, _overlaps })
     }
 
     /// Lets an identity that signs out leave a few names and patterns. Returns true if there may be
@@ -160,11 +162,12 @@ impl HubPresence {
         sign_out: &mut SignOut,
         wakers: &mut WakerLists,
     ) -> bool {
-        let SignOut { identity, number, last, .. } = sign_out;
-        let filters = self.page_of_filters(identity, last.as_ref(), MAX_SIGNED_OUT);
-        filters.iter().for_each(|filter| self.finish_sign_out_in(filter, identity, wakers));
-        if filters.len() == MAX_SIGNED_OUT {
-            *last = filters.last().cloned();
+        let SignOut { identity, number, last_stay, .. } = sign_out;
+        let stays = self.stays_of(identity, *last_stay).take(MAX_SIGNED_OUT);
+        let stays: Vec<_> = stays.map(|(stay, filter)| (stay, Arc::clone(filter))).collect();
+        stays.iter().for_each(|(_, filter)| self.finish_sign_out_in(filter, identity, wakers));
+        if let Some((last, _)) = stays.get(MAX_SIGNED_OUT - 1) {
+            *last_stay = *last;
             return true;
         }
         // A later sign-out of the identity finishes on its own.
@@ -172,21 +175,6 @@ impl HubPresence {
             self.signing_out.remove(identity);
         }
         false
-    }
-
-    /// The next names and patterns after this one in which an identity is present.
-    fn page_of_filters(
-        &self,
-        identity: &Arc<str>,
-        after: Option<&Arc<str>>,
-        max: usize,
-    ) -> Vec<Arc<str>> {
-        let start = match after {
-            None => Bound::Included((Arc::clone(identity), Arc::from(""))),
-            Some(after) => Bound::Excluded((Arc::clone(identity), Arc::clone(after))),
-        };
-        let page = self.filters_of.range((start, Bound::Unbounded)).take(max);
-        page.take_while(|(of, _)| of == identity).map(|(_, filter)| Arc::clone(filter)).collect()
     }
 
     /// Lets an identity leave a name or pattern if it signs out.
@@ -200,33 +188,42 @@ impl HubPresence {
             return;
         }
         let Some((number, scope)) = self.signing_out.get(identity).copied() else { return };
-        let Some(presence) = self.filters.get_mut(filter) else { return };
+        let Some(presence) = self.filters.get(filter) else { return };
         if !presence.needs_sign_out(identity, number) {
             return;
         }
-        if let Some(gone_at) = presence.sign_out(identity, number, scope) {
+        let sign_out = |presence: &mut FilterPresence| presence.sign_out(identity, number, scope);
+        if let Some(gone_at) = self.change(filter, identity, wakers, sign_out).flatten() {
             self.leaving.remove(&(gone_at, Arc::clone(filter), Arc::clone(identity)));
         }
         if let Some(nodes) = &mut self.nodes {
             nodes.announcer.note_signed_out(filter, identity);
         }
-        self.remove_if_gone(filter, identity, wakers);
     }
 
-    /// Forgets that an identity is present in a name or pattern, if it is gone.
-    fn remove_if_gone(&mut self, filter: &Arc<str>, identity: &Arc<str>, wakers: &mut WakerLists) {
-        let Some(presence) = self.filters.get(filter) else { return };
-        if presence.is_present(identity) {
-            return;
-        }
-        if presence.is_empty() {
-            self.filters.remove(filter);
-            if let Some(pattern) = Pattern::of(filter) {
-                self.patterns.remove(&pattern);
+    /// Changes the stay of an identity that is present in a name or pattern. If it is gone after
+    /// that, the hub forgets that it was there. `None` if it is not present.
+    fn change<T>(
+        &mut self,
+        filter: &Arc<str>,
+        identity: &Arc<str>,
+        wakers: &mut WakerLists,
+        change: impl FnOnce(&mut FilterPresence) -> T,
+    ) -> Option<T> {
+        let presence = self.filters.get_mut(filter)?;
+        let number = presence.stay(identity)?.number;
+        let result = change(presence);
+        if !presence.is_present(identity) {
+            if presence.is_empty() {
+                self.filters.remove(filter);
+                if let Some(pattern) = Pattern::of(filter) {
+                    self.patterns.remove(&pattern);
+                }
             }
+            self.filters_of.remove(&(Arc::clone(identity), number));
+            self.tell(filter, identity, FilterChangeKind::Gone, wakers);
         }
-        self.filters_of.remove(&(Arc::clone(identity), Arc::clone(filter)));
-        self.tell(filter, identity, FilterChangeKind::Gone, wakers);
+        Some(result)
     }
 
     /// Reverses [`join`](Self::join). The identity is gone at once, or at a later moment unless it
@@ -256,14 +253,10 @@ impl HubPresence {
         wakers: &mut WakerLists,
     ) {
         self.finish_sign_out_in(filter, identity, wakers);
-        let Some(presence) = self.filters.get_mut(filter) else { return };
-        match presence.leave(identity, origin, gone_at) {
-            AfterLeave::Unchanged => {}
-            AfterLeave::Leaving(gone_at) => {
-                self.leaving.insert((gone_at, Arc::clone(filter), Arc::clone(identity)));
-                self.tell(filter, identity, FilterChangeKind::Leaving, wakers);
-            }
-            AfterLeave::Gone => self.remove_if_gone(filter, identity, wakers),
+        let leave = |presence: &mut FilterPresence| presence.leave(identity, origin, gone_at);
+        if let Some(Some(gone_at)) = self.change(filter, identity, wakers, leave) {
+            self.leaving.insert((gone_at, Arc::clone(filter), Arc::clone(identity)));
+            self.tell(filter, identity, FilterChangeKind::Leaving, wakers);
         }
     }
 
@@ -293,27 +286,29 @@ impl HubPresence {
         now: Moment,
         wakers: &mut WakerLists,
     ) -> Option<Moment> {
+        let filters = self.matching(topic).map(|matching| {
+            matching.into_iter().map(|(filter, _)| Arc::clone(filter)).collect::<Vec<_>>()
+        });
         for _ in 0..MAX_GONE {
-            let (gone_at, filter, identity) = self.next_gone(topic)?;
+            let (gone_at, filter, identity) = self.next_gone(filters.as_deref())?;
             if gone_at > now {
                 return Some(gone_at);
             }
             self.gone(gone_at, &filter, &identity, wakers);
         }
-        self.next_gone(topic).map(|(gone_at, ..)| gone_at)
+        self.next_gone(filters.as_deref()).map(|(gone_at, ..)| gone_at)
     }
 
-    /// The identity that leaves a name or pattern next of those that match a topic.
-    fn next_gone(&self, topic: &str) -> Option<(Moment, Arc<str>, Arc<str>)> {
-        let mut next: Option<(Moment, &Arc<str>, &Arc<str>)> = None;
-        self.visit_matching(topic, &mut |filter, presence| {
-            if let Some((gone_at, identity)) = presence.next_gone()
-                && next.is_none_or(|(first, ..)| *gone_at < first)
-            {
-                next = Some((*gone_at, filter, identity));
-            }
+    /// The identity that leaves one of these names and patterns next. If they are too many to list
+    /// them, the identity that leaves any name or pattern next.
+    fn next_gone(&self, filters: Option<&[Arc<str>]>) -> Option<(Moment, Arc<str>, Arc<str>)> {
+        let Some(filters) = filters else { return self.leaving.first().cloned() };
+        note_looks(filters.len());
+        let next = filters.iter().filter_map(|filter| {
+            let (gone_at, identity) = self.filters.get(filter)?.next_gone()?;
+            Some((*gone_at, filter, identity))
         });
-        next.map(|(gone_at, filter, identity)| (gone_at, Arc::clone(filter), Arc::clone(identity)))
+        next.min().map(|(at, filter, identity)| (at, Arc::clone(filter), Arc::clone(identity)))
     }
 
     fn gone(
@@ -324,11 +319,7 @@ impl HubPresence {
         wakers: &mut WakerLists,
     ) {
         self.leaving.remove(&(gone_at, Arc::clone(filter), Arc::clone(identity)));
-        if let Some(presence) = self.filters.get_mut(filter)
-            && presence.gone(gone_at, identity)
-        {
-            self.remove_if_gone(filter, identity, wakers);
-        }
+        self.change(filter, identity, wakers, |presence| presence.gone(gone_at, identity));
     }
 
     pub(crate) fn watch(&mut self, topic: &Arc<str>, is_closed: bool) -> SharedLog {
@@ -366,7 +357,7 @@ mod tests {
 
     use super::*;
     use crate::hub::presence::change_log::LogCursor;
-    use crate::hub::presence::filter_presence::MAX_LISTED;
+    use crate::hub::presence::present_in_topic::MAX_IDENTITIES;
 
     const TOPICS: usize = 3;
 
@@ -451,16 +442,17 @@ mod tests {
             step(1, &mut |wakers| presence.leave(&topics[0], last, gone_at, wakers));
             step(0, &mut |wakers| presence.join(&topics[0], last, wakers));
 
-            let mut listed = Vec::new();
+            let (mut listed, mut end) = (0, None);
             loop {
-                let page = presence.page(&topics[0], listed.last().map(|(one, _)| one));
-                assert!(page.len() <= MAX_LISTED);
-                if page.is_empty() {
+                let page = presence.page(&topics[0], end.as_ref());
+                assert!(page.identities.len() <= MAX_IDENTITIES);
+                listed += page.identities.len();
+                end = page.end;
+                if end.is_none() {
                     break;
                 }
-                listed.extend(page);
             }
-            assert_eq!(listed.len(), identities.len());
+            assert_eq!(listed, identities.len());
 
             for topic in &topics {
                 let mut wakers = WakerLists::default();

@@ -48,6 +48,9 @@ pub(crate) struct UntoldChanges {
     told: u64,
     /// The topic that was told of the first change last.
     pub(crate) last_topic: Option<Arc<str>>,
+    /// The topic that is told of the first change next, and the number of the last stay that was
+    /// looked at for it. `None` if no stay was.
+    pub(crate) looked_at: Option<(Arc<str>, u64)>,
     /// The numbers of the changes of each identity.
     of_identity: SteppedMap<Arc<str>, VecDeque<u64>>,
 }
@@ -70,6 +73,7 @@ impl UntoldChanges {
     /// Forgets the first change, which has been told everywhere.
     pub(crate) fn pop(&mut self) {
         self.last_topic = None;
+        self.looked_at = None;
         let Some(change) = self.changes.pop_front() else { return };
         self.told += 1;
         if let Some(numbers) = self.of_identity.get_mut(&change.identity) {

@@ -1,5 +1,6 @@
 //! A stream of who subscribes to a topic.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::future::poll_fn;
@@ -15,6 +16,7 @@ use crate::hub::clock::Moment;
 use crate::hub::presence::change_log::{LogCursor, PresenceNews, SharedLog};
 use crate::hub::presence::event::PresenceEvent;
 use crate::hub::presence::filter_presence::PresentIdentities;
+use crate::hub::presence::present_in_topic::PresentCount;
 use crate::hub::state::hub_state::HubState;
 
 /// A stream of identities that subscribe to a topic and leave it, from
@@ -55,22 +57,26 @@ impl PresenceWatch {
     /// all changes have been told.
     fn list(&mut self) -> PresentIdentities {
         let mut present = self.hub.list_present(&self.topic);
-        let mut counts = Vec::new();
-        let locked = self.hub.lock_when_told();
         // The changes that came during the listing. If they are too many, the next event is a list
         // again.
-        for change in self.log.take_changes(&mut self.cursor).unwrap_or_default() {
-            if let PresenceEvent::Joined(identity) | PresenceEvent::Left(identity) = change {
-                match locked.presence.begin_count(&self.topic, &identity) {
-                    Some(count) => counts.push((identity, count)),
-                    None => _ = present.remove(&identity),
+        let locked = self.hub.lock_when_told();
+        let changes = self.log.take_changes(&mut self.cursor).unwrap_or_default();
+        drop(locked);
+        let mut came = BTreeSet::new();
+        for change in changes {
+            match change {
+                PresenceEvent::Joined(identity) => _ = came.insert(identity),
+                PresenceEvent::Left(identity) => {
+                    came.remove(&identity);
+                    present.remove(&identity);
                 }
+                PresenceEvent::Present(_) => {}
             }
         }
-        drop(locked);
-        for (identity, count) in counts {
-            let subscriptions = self.hub.finish_count(&self.topic, &identity, count);
-            present.insert(identity, subscriptions);
+        for identity in came {
+            // If it has left again, the next event says so.
+            let count = self.hub.finish_count(&self.topic, &identity, PresentCount::begin());
+            present.insert(identity, count.unwrap_or_default());
         }
         present
     }

@@ -12,7 +12,7 @@ use crate::hub::clock::{HubClock, Moment};
 use crate::hub::error::PublishError;
 use crate::hub::patterns::Patterns;
 use crate::hub::patterns::pattern_set::PatternSet;
-use crate::hub::presence::filter_presence::{MAX_LISTED, PresentIdentities, SignOutScope};
+use crate::hub::presence::filter_presence::{PresentIdentities, SignOutScope};
 use crate::hub::presence::hub_presence::SignOut;
 use crate::hub::presence::present_in_topic::PresentCount;
 use crate::hub::relay::epochs::Place;
@@ -288,26 +288,29 @@ impl HubState {
     /// between, so an identity that comes or goes meanwhile may be missing or there.
     pub(crate) fn list_present(&self, topic: &str) -> PresentIdentities {
         let mut present = PresentIdentities::new();
+        let mut end = None;
         loop {
-            let page = self.lock_for_step().page_of_present(topic, present.keys().next_back());
-            let is_last = page.len() < MAX_LISTED;
-            for (identity, count) in page {
-                let subscriptions = self.finish_count(topic, &identity, count);
-                present.insert(identity, subscriptions);
+            let page = self.lock_for_step().page_of_present(topic, end.as_ref());
+            for (identity, count) in page.identities {
+                if let Some(subscriptions) = self.finish_count(topic, &identity, count) {
+                    present.insert(identity, subscriptions);
+                }
             }
-            if is_last {
+            end = page.end;
+            if end.is_none() {
                 return present;
             }
         }
     }
 
-    /// Counts the rest of an identity's subscriptions in a topic, a few at a time.
+    /// Counts the rest of an identity's subscriptions in a topic, a few at a time. `None` if the
+    /// identity is not present.
     pub(crate) fn finish_count(
         &self,
         topic: &str,
-        identity: &str,
+        identity: &Arc<str>,
         mut count: PresentCount,
-    ) -> usize {
+    ) -> Option<usize> {
         while !count.is_complete() {
             self.lock_for_step().presence.count_on(topic, identity, &mut count);
         }

@@ -8,7 +8,7 @@ use crate::hub::error::{CreateTopicError, PublishError, SubscribeError};
 use crate::hub::presence::change_log::{SharedLog, WakerLists};
 use crate::hub::presence::filter_presence::SignOutScope;
 use crate::hub::presence::hub_presence::{HubPresence, SignOut};
-use crate::hub::presence::present_in_topic::PresentCount;
+use crate::hub::presence::present_in_topic::{PresentPage, StayPlace};
 use crate::hub::presence::sharing::{AnnouncedChanges, SharingLimits};
 use crate::hub::registry::{HubFull, Registry, TopicReaders};
 use crate::hub::relay::retry_keys::RetryKeys;
@@ -334,13 +334,8 @@ impl LockedState {
         next
     }
 
-    /// Returns the next identities that are present in a topic after this one, each with the number
-    /// of its subscriptions.
-    pub(crate) fn page_of_present(
-        &self,
-        topic: &str,
-        after: Option<&Arc<str>>,
-    ) -> Vec<(Arc<str>, PresentCount)> {
+    /// Returns the next identities that are present in a topic after a place.
+    pub(crate) fn page_of_present(&self, topic: &str, after: Option<&StayPlace>) -> PresentPage {
         self.presence.page(topic, after)
     }
 
