@@ -28,9 +28,9 @@ pub(crate) fn run() {
     }
     println!("  {:24} {:>9.1?}", "each a pattern of its own", beside_stalled(&deep_name(0), deep));
     println!("publishing beside {READERS} sleeping readers of other names");
-    for shapes in [1, 4, 16] {
+    for shapes in [1, 16, 1_024] {
         let time = beside_sleeping(shapes);
-        println!("  patterns of {shapes:2} shapes     {time:>9.1?}");
+        println!("  patterns of {shapes:4} shapes   {time:>9.1?}");
     }
     for topics in [10_000, 100_000] {
         let hub = hub_of(topics);
@@ -150,11 +150,13 @@ fn beside_stalled(name: &str, filters: impl Fn(usize) -> Vec<String>) -> Duratio
 fn beside_sleeping(shapes: usize) -> Duration {
     let hub = Hub::new();
     let own = |reader: usize| {
-        let segment = |n| if reader % shapes >> n & 1 == 1 { "*.".into() } else { format!("s{n}.") };
-        vec![(0..4).map(segment).collect::<String>() + &format!("*.own{reader}")]
+        let is_any = |n: usize| reader % shapes >> n & 1 == 1;
+        let segment = |n| if is_any(n) { "*.".to_owned() } else { format!("s{n}.") };
+        vec![(0..10).map(segment).collect::<String>() + &format!("*.own{reader}")]
     };
+    let name: String = (0..11).map(|n| format!("s{n}.")).collect::<String>() + "last";
     let _sleeping = readers(&hub, own);
-    let publish = || _ = hub.publish("s0.s1.s2.s3.s4.s5", message()).expect("published");
+    let publish = || _ = hub.publish(&name, message()).expect("published");
     publish();
     let mut times: Vec<_> = (0..TIMES)
         .map(|_| {

@@ -21,7 +21,7 @@ pub(crate) const MAX_IDENTITIES: usize = 64;
 
 /// How many stays one step looks at, and how many subscriptions with different names and patterns
 /// it counts.
-pub(crate) const MAX_COUNTED: usize = if cfg!(test) { 2 } else { 256 };
+pub(crate) const MAX_COUNTED: usize = if cfg!(test) { 2 } else { 128 };
 
 /// A place in the list of all stays: an identity, and the number of one of its stays. All stays of
 /// the identity come before the place with `u64::MAX`.
@@ -156,18 +156,34 @@ impl HubPresence {
         let mut end = None;
         for ((identity, number), filter) in stays.by_ref().take(MAX_COUNTED) {
             note_looks(1);
-            let mut is_listed = identities.last().is_some_and(|(last, _)| last == identity);
-            if !is_listed && is_match(filter, topic) {
-                identities.push((Arc::clone(identity), PresentCount::begin()));
-                is_listed = true;
+            if is_match(filter, topic)
+                && let Some(stay) = self.filters.get(filter).and_then(|all| all.stay(identity))
+            {
+                if identities.last().is_none_or(|(last, _)| last != identity) {
+                    identities.push((Arc::clone(identity), PresentCount::of([])));
+                }
+                if let Some((_, count)) = identities.last_mut() {
+                    count.add(stay);
+                }
             }
-            end = Some((identity, if is_listed { u64::MAX } else { *number }));
+            end = Some((identity, *number));
         }
-        let end = end.filter(|_| stays.next().is_some());
-        PresentPage {
-            identities,
-            end: end.map(|(identity, number)| (Arc::clone(identity), number)),
+        let next = stays.next();
+        let end = end.filter(|_| next.is_some()).map(|(identity, number)| {
+            match identities.last_mut().filter(|(last, _)| last == identity) {
+                None => (Arc::clone(identity), number),
+                // It is listed. If it has more stays, they still count.
+                Some((_, count)) => {
+                    count.last_stay = Some(number);
+                    (Arc::clone(identity), u64::MAX)
+                }
+            }
+        });
+        let mut room = MAX_COUNTED;
+        for (identity, count) in &mut identities {
+            self.overlaps.add_up(topic, identity, &mut count.excess, &mut room);
         }
+        PresentPage { identities, end }
     }
 
     /// Counts more subscriptions of an identity in a topic, a bounded number in one step.

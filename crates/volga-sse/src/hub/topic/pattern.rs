@@ -117,16 +117,22 @@ pub(crate) fn segments(text: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a valid pattern matches a name, or a valid name is the same.
 pub(crate) fn is_match(filter: &str, name: &str) -> bool {
-    let mut segments = name.split('.');
-    for own in filter.split('.') {
-        match (own, segments.next()) {
-            (">", Some(_)) => return true,
-            ("*", Some(_)) => {}
-            (own, Some(segment)) if own == segment => {}
-            _ => return false,
+    let mut name = name.as_bytes();
+    // Wildcards are whole segments, so there is no need to look for the ends of the others.
+    for own in filter.bytes() {
+        match own {
+            b'>' => return !name.is_empty(),
+            b'*' => {
+                let end = name.iter().position(|byte| *byte == b'.').unwrap_or(name.len());
+                name = &name[end..];
+            }
+            own => match name.split_first() {
+                Some((first, rest)) if *first == own => name = rest,
+                _ => return false,
+            },
         }
     }
-    segments.next().is_none()
+    name.is_empty()
 }
 
 #[cfg(test)]
