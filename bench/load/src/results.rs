@@ -4,7 +4,7 @@ use crate::{
     failure::Failure,
     peer::{BEFORE, LIMIT, OURS},
     rows::{Against, Better, Line, Measure, Row},
-    stats::{Quartiles, Summary},
+    stats::{IntervalOfMedian, Quartiles, Summary},
     turns::Turn,
 };
 
@@ -20,9 +20,9 @@ pub(crate) struct ServerResult {
     pub(crate) name: &'static str,
     /// For each round, a value for each measure, or the reason why there is no value.
     pub(crate) rounds: Vec<Result<Vec<f64>, Failure>>,
-    /// The turns of all rounds, if this server took turns with another one. The other one has as
-    /// many, and those at the same place are neighbours.
-    pub(crate) turns: Vec<Turn>,
+    /// The turns of each round, if this server took turns with another one. The other one has as
+    /// many, and those at the same place are neighbours. Each round has a process of its own.
+    pub(crate) turns: Vec<Vec<Turn>>,
 }
 
 /// A line, and the value of our server.
@@ -73,13 +73,35 @@ impl ServerResult {
 
     /// The ratios of this server's turns to the neighbouring turns of another server; `None` if the
     /// servers took no turns, or if the measure has no figure of a turn.
-    pub(crate) fn ratios_of_turns(&self, other: &Self, measure: Measure) -> Option<Quartiles> {
+    pub(crate) fn ratios_of_turns(&self, other: &Self, measure: Measure) -> Option<RatiosOfTurns> {
         let figure = measure.of_turn?;
-        let neighbours = self.turns.iter().zip(&other.turns);
-        let ratios: Vec<f64> =
-            neighbours.map(|(&turn, &other)| measure.ratio(figure(turn), figure(other))).collect();
-        Quartiles::of(&ratios)
+        let ratios_of = |(own, other): (&Vec<Turn>, &Vec<Turn>)| -> Vec<f64> {
+            let neighbours = own.iter().zip(other);
+            neighbours.map(|(&turn, &other)| measure.ratio(figure(turn), figure(other))).collect()
+        };
+        let rounds: Vec<_> = self.turns.iter().zip(&other.turns).map(ratios_of).collect();
+        let of_processes: Vec<f64> =
+            rounds.iter().filter_map(|round| Summary::of(round)).map(|of| of.median).collect();
+        let ratios = rounds.concat();
+        Some(RatiosOfTurns {
+            pairs: ratios.len(),
+            all: Quartiles::of(&ratios)?,
+            processes: of_processes.len(),
+            of_processes: IntervalOfMedian::of(&of_processes),
+        })
     }
+}
+
+/// The ratios of the turns of two servers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct RatiosOfTurns {
+    pub(crate) pairs: usize,
+    pub(crate) all: Quartiles,
+    /// How many processes each server had.
+    pub(crate) processes: usize,
+    /// Of the median ratios of the processes. The turns of one process resemble each other, so this
+    /// says more about the noise than the quartiles of all turns.
+    pub(crate) of_processes: Option<IntervalOfMedian>,
 }
 
 impl RowResult {
@@ -176,14 +198,14 @@ mod tests {
     fn a_turn_is_divided_by_its_neighbour() {
         let turns = |cpus: &[f64]| {
             let turns = cpus.iter().map(|&cpu| Turn { cpu, rate: 1.0 }).collect();
-            ServerResult { turns, ..server(OURS, &[1.0]) }
+            ServerResult { turns: vec![turns], ..server(OURS, &[1.0]) }
         };
         let row = |name| ROWS.iter().find(|row| row.name == name).expect("a row");
         // The machine becomes ten times slower for the last pair.
         let (ours, before) = (turns(&[3.0, 4.0, 60.0]), turns(&[2.0, 2.0, 20.0]));
         let quartiles = |measure| {
             let ratios = ours.ratios_of_turns(&before, measure)?;
-            Some([ratios.lower, ratios.median, ratios.upper])
+            Some([ratios.all.lower, ratios.all.median, ratios.all.upper])
         };
         assert_eq!(quartiles(row("fan-out").measures[0]), Some([1.75, 2.0, 2.5]));
         let [_, median, _] = quartiles(row("plaintext").measures[0]).expect("turns");

@@ -134,9 +134,9 @@ fn run_in_turns(
         let panic = |_| Err(Failure::new("the load panicked"));
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(panic)).collect()
     });
-    for (((_, result), values), mut turns) in pair.into_iter().zip(values).zip(turns.results()) {
+    for (((_, result), values), turns) in pair.into_iter().zip(values).zip(turns.results()) {
         result.rounds.push(values);
-        result.turns.append(&mut turns);
+        result.turns.push(turns);
     }
 }
 

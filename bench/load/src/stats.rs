@@ -47,6 +47,42 @@ impl Quartiles {
     }
 }
 
+/// The median of some samples, and the interval in which the true median is with a certainty of at
+/// least 95 %, whatever the distribution of the samples. The interval is between two of the samples
+/// (J. D. Gibbons, S. Chakraborti, *Nonparametric Statistical Inference*, section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct IntervalOfMedian {
+    pub(crate) lower: f64,
+    pub(crate) median: f64,
+    pub(crate) upper: f64,
+}
+
+impl IntervalOfMedian {
+    /// `None` for fewer than six samples, because no interval between them is that certain, and for
+    /// more than 1,000, because the smallest probabilities are then no `f64`.
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let count = sorted.len();
+        if count > 1_000 {
+            return None;
+        }
+        // How likely it is that exactly so many of the samples are below the true median, and that
+        // so many or fewer are.
+        let mut exactly = 0.5_f64.powi(i32::try_from(count).ok()?);
+        let mut at_most = exactly;
+        let mut outside = 0;
+        while at_most <= 0.025 {
+            outside += 1;
+            exactly *= (count + 1 - outside) as f64 / outside as f64;
+            at_most += exactly;
+        }
+        let lower = outside.checked_sub(1)?;
+        let median = Summary::of(values)?.median;
+        Some(Self { lower: sorted[lower], median, upper: sorted[count - 1 - lower] })
+    }
+}
+
 /// The value that this share of the samples does not exceed, or 0 without samples. Sorts the
 /// samples.
 pub(crate) fn percentile(samples: &mut [u64], share: f64) -> f64 {
@@ -76,6 +112,20 @@ mod tests {
         assert_eq!(quartiles(&[4.0, 2.0, 1.0, 3.0]), Some((1.75, 2.5, 3.25)));
         assert_eq!(quartiles(&[7.0]), Some((7.0, 7.0, 7.0)));
         assert_eq!(quartiles(&[]), None);
+    }
+
+    #[test]
+    fn the_interval_of_the_median_has_the_ranks_of_the_tables() {
+        let ranks = |count: u32| {
+            let values: Vec<f64> = (1..=count).rev().map(f64::from).collect();
+            IntervalOfMedian::of(&values).map(|of| (of.lower, of.upper))
+        };
+        assert_eq!((0..6).map(ranks).collect::<Vec<_>>(), [None; 6]);
+        let expected =
+            [(6, 1.0, 6.0), (9, 2.0, 8.0), (15, 4.0, 12.0), (25, 8.0, 18.0), (100, 40.0, 61.0)];
+        for (count, lower, upper) in expected {
+            assert_eq!(ranks(count), Some((lower, upper)), "{count} values");
+        }
     }
 
     #[test]

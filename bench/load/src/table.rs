@@ -8,6 +8,7 @@ use crate::{
     plan::Plan,
     results::{RowResult, Verdict},
     rows::{Better, Line, Measure, Row},
+    stats::{IntervalOfMedian, Quartiles},
 };
 
 /// The table of one row with the rounds of all runs. Under it is the comparison of our server with
@@ -61,9 +62,18 @@ fn compared_with_before(row: &Row, result: &RowResult) -> String {
     let mut text = String::new();
     for (index, &measure) in row.measures.iter().enumerate() {
         let figures = ours.ratios_of_turns(before, measure).map(|ratios| {
-            let [median, lower, upper] =
-                [ratios.median, ratios.lower, ratios.upper].map(|ratio| format!("{ratio:.3}"));
-            format!("{median} (quartiles {lower} to {upper}, {} pairs of turns)", ours.turns.len())
+            let Quartiles { lower, median, upper } = ratios.all;
+            let pairs = ratios.pairs;
+            let mut text =
+                format!("{median:.3} (quartiles {lower:.3} to {upper:.3}, {pairs} pairs of turns");
+            if let Some(IntervalOfMedian { lower, median, upper }) = ratios.of_processes {
+                let _ = write!(
+                    text,
+                    "; {median:.3} by process, with 95 % certainty {lower:.3} to {upper:.3}, {} processes",
+                    ratios.processes
+                );
+            }
+            text + ")"
         });
         let figures = figures.or_else(|| {
             let ratios = ours.ratios_to(before, index, measure)?;
@@ -217,18 +227,26 @@ volga: CPU per delivery ÷ hyper = 0.81; pass line at most 1.00: pass
 
     #[test]
     fn an_earlier_revision_is_compared_by_turns_where_there_are_some() {
-        let server = |name, cpu: f64| ServerResult {
+        let server = |name, cpu: f64, rounds| ServerResult {
             name,
-            rounds: vec![Ok(vec![cpu, 5e5, 9e5])],
-            turns: vec![Turn { cpu, rate: 1.0 }, Turn { cpu: cpu * 9.0, rate: 1.0 }],
+            rounds: vec![Ok(vec![cpu, 5e5, 9e5]); rounds],
+            turns: vec![vec![Turn { cpu, rate: 1.0 }, Turn { cpu: cpu * 9.0, rate: 1.0 }]; rounds],
         };
-        let servers = vec![server(OURS, 1_100.0), server(BEFORE, 1_000.0)];
-        let text = of(&ROWS[0], &Plan::FULL, &[RowResult { servers }]);
-        for line in [
-            "volga ÷ before: CPU per delivery: 1.100 (quartiles 1.100 to 1.100, 2 pairs of turns); less is better\n",
-            "volga ÷ before: latency, median: 1.00 (1.00 to 1.00); less is better\n",
+        for (rounds, figures) in [
+            (1, "1.100 (quartiles 1.100 to 1.100, 2 pairs of turns)"),
+            (
+                6,
+                "1.100 (quartiles 1.100 to 1.100, 12 pairs of turns; 1.100 by process, with 95 % certainty 1.100 to 1.100, 6 processes)",
+            ),
         ] {
-            assert!(text.contains(line), "{line} in {text}");
+            let servers = vec![server(OURS, 1_100.0, rounds), server(BEFORE, 1_000.0, rounds)];
+            let text = of(&ROWS[0], &Plan::FULL, &[RowResult { servers }]);
+            for line in [
+                format!("volga ÷ before: CPU per delivery: {figures}; less is better\n"),
+                "volga ÷ before: latency, median: 1.00 (1.00 to 1.00); less is better\n".to_owned(),
+            ] {
+                assert!(text.contains(&line), "{line} in {text}");
+            }
         }
     }
 
