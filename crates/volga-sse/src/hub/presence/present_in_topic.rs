@@ -7,6 +7,8 @@
 //! and patterns that match, or several steps look at all of its names and patterns in the order in
 //! which it joined them.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -128,20 +130,29 @@ impl HubPresence {
         };
         let lists = matching.iter().map(|(_, presence)| presence.identities_from(start).peekable());
         let mut lists: Vec<Peekable<_>> = lists.collect();
+        // The next identity of each list.
+        let mut heads = BinaryHeap::new();
+        for (index, list) in lists.iter_mut().enumerate() {
+            heads.extend(list.peek().map(|(identity, _)| Reverse((*identity, index))));
+        }
         let (mut room, mut left) = (MAX_COUNTED, MAX_COUNTED);
         let mut page = PresentPage { identities: Vec::new(), end: None };
-        while let Some(identity) =
-            lists.iter_mut().filter_map(|list| list.peek().map(|(identity, _)| *identity)).min()
-        {
+        while let Some(&Reverse((identity, _))) = heads.peek() {
             if left == 0 || page.identities.len() == MAX_IDENTITIES {
                 page.end = page.identities.last().map(|(last, _)| (Arc::clone(last), u64::MAX));
                 break;
             }
-            let stays = lists.iter_mut().filter_map(|list| list.next_if(|(of, _)| *of == identity));
-            let stays: Vec<&Stay> = stays.map(|(_, stay)| stay).collect();
-            note_looks(stays.len());
-            left = left.saturating_sub(stays.len());
-            let mut count = PresentCount::of(stays);
+            let mut count = PresentCount::of([]);
+            while let Some(&Reverse((of, index))) = heads.peek()
+                && of == identity
+            {
+                heads.pop();
+                note_looks(1);
+                left = left.saturating_sub(1);
+                let list = &mut lists[index];
+                list.next().into_iter().for_each(|(_, stay)| count.add(stay));
+                heads.extend(list.peek().map(|(identity, _)| Reverse((*identity, index))));
+            }
             self.overlaps.add_up(topic, identity, &mut count.excess, &mut room);
             page.identities.push((Arc::clone(identity), count));
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::hub::patterns::tree::MAX_LISTED;
 use crate::hub::presence::change_log::WakerLists;
 use crate::hub::presence::event::PresenceEvent;
 use crate::hub::presence::filter_presence::FilterPresence;
@@ -160,14 +161,15 @@ impl HubPresence {
         let is_other = |filter: &Arc<str>| *filter != change.filter && !absent.contains(&filter);
         let looked_at = self.untold.looked_at.as_ref().filter(|(of, _)| **of == *topic);
         let has_many = || self.stays_of(&change.identity, 0).nth(MAX_OWN_FILTERS).is_some();
-        if looked_at.is_none()
-            && has_many()
-            && let Some(matching) = self.matching(topic)
-        {
-            matching.iter().for_each(|_| look(looks));
-            let is_present = |presence: &FilterPresence| presence.is_present(&change.identity);
-            let mut others = matching.into_iter().filter(|(filter, _)| is_other(filter));
-            return Ok(others.any(|(_, presence)| is_present(presence)));
+        if looked_at.is_none() && has_many() {
+            // To find them takes as long as that many looks.
+            *looks = looks.saturating_sub(MAX_LISTED);
+            if let Some(matching) = self.matching(topic) {
+                note_looks(matching.len());
+                let is_present = |presence: &FilterPresence| presence.is_present(&change.identity);
+                let mut others = matching.into_iter().filter(|(filter, _)| is_other(filter));
+                return Ok(others.any(|(_, presence)| is_present(presence)));
+            }
         }
         // What came before the last stay that was looked at, and is gone since, is a later change.
         // What came since then is one as well, and is behind that stay.
@@ -308,6 +310,38 @@ mod tests {
                 prop_assert!(is_new, "{event:?}");
             }
             Ok(())
+        }
+    }
+
+    /// Anna reads thousands of patterns that match no watched topic, and Ben reads few or too many
+    /// to list them that match each.
+    #[test]
+    fn a_change_of_an_identity_with_thousands_of_patterns_is_told_in_small_steps() {
+        const WATCHED: usize = 20;
+        let [anna, ben] = ["anna", "ben"].map(Arc::<str>::from);
+        let all = Arc::from(">");
+        for (of_anna, of_ben) in [(1, 0), (1, 8), (3_000, 0), (3_000, 8)] {
+            let mut presence = HubPresence::default();
+            let wakers = &mut WakerLists::default();
+            let others = (0..of_anna).map(|n| (Arc::from(format!("other.{n}.*")), &anna));
+            let matching = ["*.*.*", "a.*.*", "*.b.*", "a.b.*", "a.>", "*.>", "*.*.>", "a.*.>"];
+            let matching = matching.iter().take(of_ben).map(|text| (Arc::from(*text), &ben));
+            others.chain(matching).for_each(|(filter, who)| presence.join(&filter, who, wakers));
+            let topics: Vec<_> = (0..WATCHED).map(|n| Arc::from(format!("a.b.{n}"))).collect();
+            let logs: Vec<_> = topics.iter().map(|topic| presence.watch(topic, false)).collect();
+            presence.join(&all, &anna, wakers);
+            presence.leave(&all, &anna, None, wakers);
+            let mut is_told = false;
+            while !is_told {
+                let (has_more, work) = crate::hub::work_counts::work(|| presence.tell_step(wakers));
+                assert!(work <= 60, "{of_anna} and {of_ben} patterns: {work} pieces of work");
+                is_told = !has_more;
+            }
+            for log in logs {
+                let expect =
+                    [PresenceEvent::Joined, PresenceEvent::Left].map(|of| of(anna.clone()));
+                assert_eq!(log.take_changes(&mut LogCursor::default()), Some(expect.to_vec()));
+            }
         }
     }
 
