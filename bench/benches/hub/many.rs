@@ -150,7 +150,7 @@ fn beside_stalled(name: &str, filters: impl Fn(usize) -> Vec<String>) -> Duratio
 fn beside_sleeping(shapes: usize) -> Duration {
     let hub = Hub::new();
     let own = |reader: usize| {
-        let is_any = |n: usize| reader % shapes >> n & 1 == 1;
+        let is_any = |n: usize| (reader % shapes) >> n & 1 == 1;
         let segment = |n| if is_any(n) { "*.".to_owned() } else { format!("s{n}.") };
         vec![(0..10).map(segment).collect::<String>() + &format!("*.own{reader}")]
     };
