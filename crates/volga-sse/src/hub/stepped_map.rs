@@ -96,13 +96,15 @@ impl<K: Eq + Hash, V> SteppedMap<K, V> {
         self.get_key_value(key).map(|(_, value)| value)
     }
 
+    #[inline]
     pub(crate) fn get_key_value<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
     where
         K: Borrow<Q>,
     {
         if self.len == 1 {
             // In a tree of patterns, most maps are like this. A comparison needs no hash.
-            return self.iter().next().filter(|(only, _)| (*only).borrow() == key);
+            let only = self.parts.iter().find_map(|part| part.iter().next())?;
+            return (only.key.borrow() == key).then_some((&only.key, &only.value));
         }
         let hash = self.hasher.hash_one(key);
         let part = self.parts.get(part_of(hash, self.parts.len()))?;

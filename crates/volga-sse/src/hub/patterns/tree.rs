@@ -207,8 +207,9 @@ impl<T> Node<T> {
             matching.iter().for_each(&mut *visit);
         }
         let Some(name) = name else { return ControlFlow::Continue(()) };
-        let (segment, rest) = match name.split_once('.') {
-            Some((segment, rest)) => (segment, Some(rest)),
+        // Segments are short, so a loop over their bytes is faster than a search for a `char`.
+        let (segment, rest) = match name.bytes().position(|byte| byte == b'.') {
+            Some(end) => (&name[..end], Some(&name[end + 1..])),
             None => (name, None),
         };
         for branch in [Branch::Any, Branch::Literal] {
