@@ -11,8 +11,7 @@ pub(crate) struct Summary {
 impl Summary {
     /// `None` without values.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
+        let sorted = sorted(values);
         let (least, most) = (*sorted.first()?, *sorted.last()?);
         let middle = sorted.len() / 2;
         let median = if sorted.len() % 2 == 1 {
@@ -35,8 +34,7 @@ pub(crate) struct Quartiles {
 impl Quartiles {
     /// `None` without values. A quartile between two values is interpolated.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
+        let sorted = sorted(values);
         let last = sorted.len().checked_sub(1)?;
         let at = |share: f64| {
             let place = last as f64 * share;
@@ -61,8 +59,7 @@ impl IntervalOfMedian {
     /// `None` for fewer than six samples, because no interval between them is that certain, and for
     /// more than 1,000, because the smallest probabilities are then no `f64`.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
+        let sorted = sorted(values);
         let count = sorted.len();
         if count > 1_000 {
             return None;
@@ -81,6 +78,12 @@ impl IntervalOfMedian {
         let median = Summary::of(values)?.median;
         Some(Self { lower: sorted[lower], median, upper: sorted[count - 1 - lower] })
     }
+}
+
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
 }
 
 /// The value that this share of the samples does not exceed, or 0 without samples. Sorts the

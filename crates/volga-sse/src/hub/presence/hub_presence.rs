@@ -286,6 +286,9 @@ impl HubPresence {
         now: Moment,
         wakers: &mut WakerLists,
     ) -> Option<Moment> {
+        if self.leaving.is_empty() {
+            return None;
+        }
         let filters = self.matching(topic).map(|matching| {
             matching.into_iter().map(|(filter, _)| Arc::clone(filter)).collect::<Vec<_>>()
         });
@@ -357,7 +360,7 @@ mod tests {
 
     use super::*;
     use crate::hub::presence::change_log::LogCursor;
-    use crate::hub::presence::present_in_topic::MAX_IDENTITIES;
+    use crate::hub::presence::present_in_topic::MAX_COUNTED;
 
     const TOPICS: usize = 3;
 
@@ -400,7 +403,7 @@ mod tests {
 
     /// A step holds the hub's lock, so a publish waits for it. It must not do more if there are
     /// more watches or identities: each change takes the wakers of a topic as one list, a sweep
-    /// reports at most `MAX_GONE` identities, and a page lists at most `MAX_LISTED`.
+    /// reports at most `MAX_GONE` identities, and a page lists at most `MAX_COUNTED`.
     #[test]
     fn a_step_does_the_same_for_one_watch_or_identity_and_for_thousands() {
         for (watches, identities) in [(1, 1), (1, 5_000), (5_000, 1), (1_000, 1_000)] {
@@ -445,7 +448,7 @@ mod tests {
             let (mut listed, mut end) = (0, None);
             loop {
                 let page = presence.page(&topics[0], end.as_ref());
-                assert!(page.identities.len() <= MAX_IDENTITIES);
+                assert!(page.identities.len() <= MAX_COUNTED);
                 listed += page.identities.len();
                 end = page.end;
                 if end.is_none() {

@@ -18,11 +18,8 @@ use crate::hub::presence::hub_presence::HubPresence;
 use crate::hub::presence::overlaps::Excess;
 use crate::hub::topic::pattern::is_match;
 
-/// How many identities one step lists.
-pub(crate) const MAX_IDENTITIES: usize = 64;
-
-/// How many stays one step looks at, and how many subscriptions with different names and patterns
-/// it counts.
+/// How many stays one step looks at, so it lists no more identities. It also counts no more
+/// subscriptions with different names and patterns.
 pub(crate) const MAX_COUNTED: usize = if cfg!(test) { 2 } else { 128 };
 
 /// A place in the list of all stays: an identity, and the number of one of its stays. All stays of
@@ -38,8 +35,9 @@ pub(crate) struct PresentPage {
     pub(crate) end: Option<StayPlace>,
 }
 
-/// The number of subscriptions of an identity in a topic, as far as it was counted.
-#[derive(Debug)]
+/// The number of subscriptions of an identity in a topic, as far as it was counted. The default is
+/// the count of no stays.
+#[derive(Debug, Default)]
 pub(crate) struct PresentCount {
     /// The number of the last stay of the identity that was looked at. `None` if all were.
     last_stay: Option<u64>,
@@ -54,15 +52,7 @@ pub(crate) struct PresentCount {
 impl PresentCount {
     /// A count that looks at all stays of an identity.
     pub(crate) fn begin() -> Self {
-        let (nodes, excess) = (Vec::new(), Excess::default());
-        Self { last_stay: Some(0), is_present: false, here: 0, nodes, excess }
-    }
-
-    /// A count of these stays, which are all of those that match the topic.
-    fn of<'a>(stays: impl IntoIterator<Item = &'a Stay>) -> Self {
-        let mut count = Self { last_stay: None, ..Self::begin() };
-        stays.into_iter().for_each(|stay| count.add(stay));
-        count
+        Self { last_stay: Some(0), ..Self::default() }
     }
 
     fn add(&mut self, stay: &Stay) {
@@ -138,11 +128,11 @@ impl HubPresence {
         let (mut room, mut left) = (MAX_COUNTED, MAX_COUNTED);
         let mut page = PresentPage { identities: Vec::new(), end: None };
         while let Some(&Reverse((identity, _))) = heads.peek() {
-            if left == 0 || page.identities.len() == MAX_IDENTITIES {
+            if left == 0 {
                 page.end = page.identities.last().map(|(last, _)| (Arc::clone(last), u64::MAX));
                 break;
             }
-            let mut count = PresentCount::of([]);
+            let mut count = PresentCount::default();
             while let Some(&Reverse((of, index))) = heads.peek()
                 && of == identity
             {
@@ -171,7 +161,7 @@ impl HubPresence {
                 && let Some(stay) = self.filters.get(filter).and_then(|all| all.stay(identity))
             {
                 if identities.last().is_none_or(|(last, _)| last != identity) {
-                    identities.push((Arc::clone(identity), PresentCount::of([])));
+                    identities.push((Arc::clone(identity), PresentCount::default()));
                 }
                 if let Some((_, count)) = identities.last_mut() {
                     count.add(stay);

@@ -35,21 +35,16 @@ impl HubPresence {
         kind: FilterChangeKind,
         wakers: &mut WakerLists,
     ) {
+        if self.untold.is_empty() && self.watched.is_empty() {
+            return;
+        }
         let change = FilterChange::new(filter, identity, kind);
-        // A watch that begins before the earlier changes are told needs this one as well.
-        if self.untold.is_empty() {
-            let is_watched = match change.pattern {
-                None => self.watched.log_of(filter).is_some(),
-                Some(_) => !self.watched.is_empty(),
-            };
-            if !is_watched {
-                return;
-            }
-            if change.pattern.is_none() {
-                let last = self.tell_topic(filter, &change, &mut { LOOKS_PER_STEP }, wakers);
-                let Some(last) = last else { return };
-                self.untold.looked_at = Some((Arc::clone(filter), last));
-            }
+        // If earlier changes are untold, a watch that begins before they are told needs this one as
+        // well, whether or not its topic is watched now.
+        if self.untold.is_empty() && change.pattern.is_none() {
+            let last = self.tell_topic(filter, &change, &mut { LOOKS_PER_STEP }, wakers);
+            let Some(last) = last else { return };
+            self.untold.looked_at = Some((Arc::clone(filter), last));
         }
         self.untold.push(change);
     }
@@ -171,8 +166,8 @@ impl HubPresence {
                 return Ok(others.any(|(_, presence)| is_present(presence)));
             }
         }
-        // What came before the last stay that was looked at, and is gone since, is a later change.
-        // What came since then is one as well, and is behind that stay.
+        // If stays have begun or ended since the last step, these are later changes. So it is enough
+        // to look at the stays with greater numbers.
         let mut last = looked_at.map_or(0, |(_, last)| *last);
         for (looked, (number, filter)) in self.stays_of(&change.identity, last).enumerate() {
             if *looks == 0 && looked > 0 {
@@ -222,7 +217,7 @@ mod tests {
         SweepTopic(usize, u64),
         Tell(usize),
         Watch(usize),
-        /// Takes so many steps of a watch that still lists who is present.
+        /// If the watch still lists who is present, it continues its list for so many steps.
         List(usize, usize),
         Unwatch(usize),
     }
@@ -249,7 +244,7 @@ mod tests {
     struct Watch {
         log: SharedLog,
         cursor: LogCursor,
-        /// `None` once it has listed who is present.
+        /// `None` once the list of who is present is complete.
         list: Option<List>,
         picture: BTreeSet<Arc<str>>,
     }
@@ -269,7 +264,7 @@ mod tests {
             Self { log, cursor, list: Some(List::default()), picture: BTreeSet::new() }
         }
 
-        /// Takes one step under the hub's lock to list who is present.
+        /// Continues the list of who is present by one step. A hub would hold its lock meanwhile.
         fn list(&mut self, topic: &str, presence: &mut HubPresence, wakers: &mut WakerLists) {
             let Some(list) = &mut self.list else { return };
             if let Some((identity, count)) = list.counts.front_mut()
@@ -348,7 +343,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
 
-        /// Changes are made faster than they are told, and while a watch lists who is present.
+        /// Changes come faster than the watches are told of them, also while a watch makes its list.
         #[test]
         fn each_watch_is_told_of_each_change_once_however_slowly_it_is_told(
             steps in vec(step(), 0..120),
