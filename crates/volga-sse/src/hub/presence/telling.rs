@@ -166,8 +166,8 @@ impl HubPresence {
                 return Ok(others.any(|(_, presence)| is_present(presence)));
             }
         }
-        // If stays have begun or ended since the last step, these are later changes. So it is enough
-        // to look at the stays with greater numbers.
+        // If stays have begun or ended since the last step, these are later changes. So it is
+        // enough to look at the stays with greater numbers.
         let mut last = looked_at.map_or(0, |(_, last)| *last);
         for (looked, (number, filter)) in self.stays_of(&change.identity, last).enumerate() {
             if *looks == 0 && looked > 0 {
@@ -343,7 +343,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
 
-        /// Changes come faster than the watches are told of them, also while a watch makes its list.
+        /// Changes come faster than the watches are told of them, also while a watch makes its
+        /// list.
         #[test]
         fn each_watch_is_told_of_each_change_once_however_slowly_it_is_told(
             steps in vec(step(), 0..120),
