@@ -36,6 +36,7 @@ pub(crate) fn put_headers(mut headers: HeaderMap) {
 }
 
 /// Takes the empty buffer in which an HTTP/1 connection gathers one write.
+#[inline]
 pub(crate) fn take_batch_buffer() -> Vec<u8> {
     HTTP1_BATCH.take()
 }

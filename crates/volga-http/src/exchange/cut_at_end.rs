@@ -31,6 +31,7 @@ use http_body::Body;
 pub struct CutAtEnd;
 
 impl CutAtEnd {
+    #[inline]
     pub(crate) fn is_in(extensions: &Extensions) -> bool {
         extensions.get::<Self>().is_some()
     }

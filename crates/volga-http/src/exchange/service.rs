@@ -94,22 +94,16 @@ impl<S: HttpService> ConnectionService<S> {
 
     /// Waits until the service is ready for a request.
     #[inline]
-    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ServicePanic>> {
-        match catch_panic(|| self.service.poll_ready(cx)) {
-            Ok(ready) => ready.map(|Ok(())| Ok(())),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(cx)
     }
 
     /// Calls the service, which must be ready. Requests that run one after another need no clone of
     /// the service each.
     #[inline]
-    pub(crate) fn call(
-        &mut self,
-        mut request: Request<RequestBody>,
-    ) -> Result<CatchPanic<S::Future>, ServicePanic> {
+    pub(crate) fn call(&mut self, mut request: Request<RequestBody>) -> S::Future {
         self.extend(&mut request);
-        catch_panic(|| CatchPanic { response: self.service.call(request) })
+        self.service.call(request)
     }
 
     /// Waits until a clone of the service is ready, and calls it. This is for requests that run
@@ -119,29 +113,6 @@ impl<S: HttpService> ConnectionService<S> {
         self.extend(&mut request);
         // A clone for each request, because only the instance that reported readiness is ready.
         Oneshot::NotReady { service: self.service.clone(), request: Some(request) }
-    }
-}
-
-pin_project! {
-    /// Waits for the response, or for the panic that ends the service's future.
-    pub(crate) struct CatchPanic<F> {
-        #[pin]
-        response: F,
-    }
-}
-
-impl<F, B> Future for CatchPanic<F>
-where
-    F: Future<Output = Result<Response<B>, Infallible>>,
-{
-    type Output = Result<Response<B>, ServicePanic>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match catch_panic(|| self.project().response.poll(cx)) {
-            Ok(response) => response.map(|Ok(response)| Ok(response)),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
     }
 }
 

@@ -43,6 +43,7 @@ struct Part {
 }
 
 impl Batch {
+    #[inline]
     pub(crate) fn new() -> Self {
         let small = pool::take_batch_buffer();
         Self { first: Part { small, ..Part::default() }, second: None }
@@ -67,11 +68,13 @@ impl Batch {
     }
 
     /// The buffer for bytes that are always copied.
+    #[inline]
     pub(crate) fn small(&mut self) -> &mut Vec<u8> {
         &mut self.last_part().small
     }
 
     /// Adds bytes that are framed already.
+    #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.small().extend_from_slice(bytes);
     }

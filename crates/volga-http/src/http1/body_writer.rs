@@ -116,7 +116,7 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
     pub(crate) fn poll_send<W>(
         self: Pin<&mut Self>,
         io: &mut W,
-        mut first: Option<Batch>,
+        first: &mut Option<Batch>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendError>>
     where

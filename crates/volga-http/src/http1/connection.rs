@@ -215,38 +215,30 @@ impl<I: Transport> Http1Connection<I> {
     }
 
     /// Opens the body of the request whose head was read.
-    pub(crate) fn open_body(
-        &mut self,
-        length: BodyLength,
-        expects_continue: bool,
-        limits: PaceLimits,
-    ) -> RequestBody {
-        if length == BodyLength::Known(0) {
+    pub(crate) fn open_body(&mut self, head: &RequestHead, limits: &PaceLimits) -> RequestBody {
+        if head.body == BodyLength::Known(0) {
             return RequestBody::empty();
         }
-        let (sender, body) =
-            BodySender::new(length, expects_continue, limits, self.io.timeouts().clone());
+        let timeouts = self.io.timeouts().clone();
+        let (sender, body) = BodySender::new(head.body, head.expects_continue, *limits, timeouts);
         self.body = Some(Box::new(sender));
         RequestBody::from_channel(body)
     }
 
-    /// Waits for the response. `None` if the client disconnects first: then no client would receive
-    /// it.
-    pub(crate) fn poll_response<F: Future>(
+    /// Waits for the response. An error if the client disconnects first: then no client would
+    /// receive it.
+    #[inline(always)]
+    pub(crate) fn poll_response<T>(
         &mut self,
-        mut response: Pin<&mut F>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<F::Output>> {
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Result<T, Disconnect>> {
         loop {
-            // The same variable is returned, because a response is large.
-            let polled = response.as_mut().poll(cx).map(Some);
-            if polled.is_ready() {
+            if let Poll::Ready(response) = poll(cx) {
                 self.discard_body(cx);
-                return polled;
+                return Poll::Ready(Ok(response));
             }
-            if ready!(self.poll_client(cx)).is_err() {
-                return Poll::Ready(None);
-            }
+            ready!(self.poll_client(cx))?;
         }
     }
 
@@ -254,13 +246,11 @@ impl<I: Transport> Http1Connection<I> {
     pub(crate) fn poll_send<B: Body<Data = Bytes>>(
         &mut self,
         mut body_writer: Pin<&mut BodyWriter<B>>,
-        mut first: Option<Batch>,
+        first: &mut Option<Batch>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendError>> {
         loop {
-            if let Poll::Ready(sent) =
-                body_writer.as_mut().poll_send(&mut self.io, first.take(), cx)
-            {
+            if let Poll::Ready(sent) = body_writer.as_mut().poll_send(&mut self.io, first, cx) {
                 return Poll::Ready(sent);
             }
             if ready!(self.poll_client(cx)).is_err() {
@@ -492,11 +482,12 @@ mod tests {
             client.write_all(&[GET, &vec![b'x'; ahead]].concat()).await.expect("room");
             head(&mut connection).await.expect("a head");
             let mut response = std::pin::pin!(pending::<()>());
-            let mut responded =
-                std::pin::pin!(poll_fn(|cx| connection.poll_response(response.as_mut(), cx)));
+            let mut responded = std::pin::pin!(poll_fn(
+                |cx| connection.poll_response(cx, |cx| response.as_mut().poll(cx))
+            ));
             assert!(timeout(STALL, responded.as_mut()).await.is_err(), "{ahead} bytes ahead");
             drop(client);
-            assert_eq!(responded.await, None, "{ahead} bytes ahead");
+            assert!(responded.await.is_err(), "{ahead} bytes ahead");
         }
     }
 
@@ -513,9 +504,10 @@ mod tests {
                 }
             });
             let head = head(&mut connection).await.expect("a head");
-            let body = connection.open_body(head.body, false, PaceLimits::DEFAULT);
+            let body = connection.open_body(&head, &PaceLimits::DEFAULT);
             let mut waits = std::pin::pin!(pending::<()>());
-            let responded = poll_fn(|cx| connection.poll_response(waits.as_mut(), cx));
+            let responded =
+                poll_fn(|cx| connection.poll_response(cx, |cx| waits.as_mut().poll(cx)));
             assert!(timeout(STALL, responded).await.is_err());
             let mut ahead = 0;
             while count.try_recv().is_ok() {
@@ -536,7 +528,7 @@ mod tests {
             client
         });
         let head = head(&mut connection).await.expect("a head");
-        let body = connection.open_body(head.body, false, PaceLimits::DEFAULT);
+        let body = connection.open_body(&head, &PaceLimits::DEFAULT);
         let reading = tokio::spawn(async move {
             sleep(Duration::from_secs(1)).await;
             body.collect().await.expect("a body").to_bytes().len()
@@ -556,7 +548,7 @@ mod tests {
             client.write_all(request.as_bytes()).await.expect("room");
             client.write_all(&vec![b'x'; sent]).await.expect("room");
             let head = head(&mut connection).await.expect("a head");
-            drop(connection.open_body(head.body, false, PaceLimits::DEFAULT));
+            drop(connection.open_body(&head, &PaceLimits::DEFAULT));
             poll_fn(|cx| connection.poll_body_end(cx)).await.expect("the client is there");
             assert_eq!(connection.is_body_read(), is_read, "{sent} sent");
             assert_eq!(connection.may_complete(), is_read, "{sent} sent");

@@ -9,6 +9,7 @@
 //! | module | idea |
 //! |---|---|
 //! | `connection` | the connection while it serves requests |
+//! | `exchange` | one request and its response |
 //! | `request_head`, `smuggling` | parsing a head, and refusing an ambiguous one |
 //! | `decode`, `body_sender` | the body of a request, from the socket to its reader |
 //! | `response_framing`, `response_head`, `body_framing`, `trailers` | how a response is written (pure) |
@@ -26,6 +27,7 @@ mod connection;
 mod decode;
 #[cfg(test)]
 mod differential;
+mod exchange;
 #[cfg(test)]
 mod fairness;
 mod half_close;
@@ -44,38 +46,31 @@ mod tests;
 mod trailers;
 
 use std::future::poll_fn;
-use std::mem::take;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::Response;
 use http_body::Body;
 use tokio::io::AsyncWriteExt;
 
-use self::batch::Batch;
-use self::body_writer::{BodyWriter, SendError, UnsentBytes};
-use self::connection::{HeadError, Http1Connection};
+use self::body_writer::{BodyWriter, UnsentBytes};
+use self::connection::Http1Connection;
+use self::exchange::{Exchange, StageEnd};
 use self::pipelined_bytes::PipelinedBytes;
-use self::request_head::RequestHead;
-use self::response_framing::FramingRules;
-use self::response_head::{body_length, error_response};
+use self::response_head::error_response;
 pub(crate) use self::response_stream::NextStage;
 use self::response_stream::ResponseStream;
 use crate::connection::settings::ConnectionSettings;
 use crate::drain::client_timeouts::ClientTimeouts;
 use crate::drain::handle::Drain;
-use crate::exchange::cut_at_end::CutAtEnd;
-use crate::exchange::long_lived_response::LongLivedResponse;
-use crate::exchange::service::{ConnectionService, HttpService, ServicePanic, catch_panic};
-use crate::exchange::tunnel::{Tunnel, TunnelFn, TunnelStream};
+use crate::exchange::service::{ConnectionService, HttpService};
+use crate::exchange::tunnel::{TunnelFn, TunnelStream};
 use crate::io::linger::linger;
 use crate::io::rewind::Rewind;
 use crate::io::transport::Transport;
 use crate::io::write_timeout::WriteTimeout;
 use crate::limits::LINGER_BYTES;
-use crate::pool;
 
 /// What all HTTP/1 connections of a server share.
 #[derive(Debug)]
@@ -105,85 +100,28 @@ impl Http1 {
         let io = WriteTimeout::new(io, self.timeouts.clone());
         let mut connection = Http1Connection::new(io, &received, self.settings.header_read_timeout);
         drop(received);
-        let mut started = pin!(self.drain.started());
+        let mut draining = pin!(self.drain.started());
         let failure = loop {
-            // The inner blocks end before the next `await`, so a request and its response can share
-            // space in the future's layout.
-            let RequestHead { parts, rules, body, expects_continue } = {
-                let mut head = None;
-                let read = poll_fn(|cx| {
-                    connection.poll_head(&mut head, cx, |cx| {
-                        // The future must not be polled again once it is ready.
-                        if self.drain.is_started() {
-                            Poll::Ready(())
-                        } else {
-                            started.as_mut().poll(cx)
-                        }
-                    })
+            // The block ends before the next `await`, because the exchange is over.
+            let sent = {
+                let mut exchange = pin!(Exchange::Reading);
+                let exchange = poll_fn(|cx| {
+                    let draining = draining.as_mut();
+                    exchange.as_mut().poll(self, &mut connection, &mut service, draining, cx)
                 });
-                match read.await {
-                    Ok(()) => {}
-                    Err(HeadError::Refused(status)) => break status,
-                    Err(HeadError::Closed) => head = None,
-                }
-                let Some(head) = head else {
+                exchange.await
+            };
+            let keep_alive = match sent {
+                Ok(keep_alive) => keep_alive,
+                Err(StageEnd::NoRequest) => {
                     connection.into_io().close();
                     return NextStage::Closed;
-                };
-                head
-            };
-            let (body_writer, batch) = {
-                let response = {
-                    let limits = self.settings.body_limits;
-                    let body = connection.open_body(body, expects_continue, limits);
-                    let mut ready = poll_fn(|cx| service.poll_ready(cx));
-                    let ready = poll_fn(|cx| connection.poll_response(Pin::new(&mut ready), cx));
-                    let called = match ready.await {
-                        // The request is built here, because before the wait it would move once
-                        // more.
-                        Some(ready) => {
-                            ready.and_then(|()| service.call(Request::from_parts(parts, body)))
-                        }
-                        None => return connection.leave(None),
-                    };
-                    let Ok(response) = called else { break StatusCode::INTERNAL_SERVER_ERROR };
-                    response
-                };
-                let mut response = pin!(response);
-                let response = poll_fn(|cx| connection.poll_response(response.as_mut(), cx));
-                // It begins here, because in a variable the response would move once more.
-                let begun = match response.await {
-                    Some(Ok(response)) => {
-                        let may_continue = connection.may_complete() && !self.drain.is_started();
-                        let rules = if may_continue { rules } else { rules.closing() };
-                        begin(&mut connection, response, rules)
-                    }
-                    Some(Err(panic)) => Err(panic),
-                    None => return connection.leave(None),
-                };
-                match begun {
-                    Ok(BegunResponse::Body(body_writer, batch)) => (body_writer, batch),
-                    Ok(BegunResponse::Stream(body_writer, batch)) => {
-                        return self.stream(connection, body_writer, batch);
-                    }
-                    Ok(BegunResponse::Tunnel(response, run)) => {
-                        return self.tunnel(connection, response, run);
-                    }
-                    Err(ServicePanic) => break StatusCode::INTERNAL_SERVER_ERROR,
                 }
-            };
-            let keep_alive = {
-                let mut first = Some(batch);
-                let mut body_writer = pin!(body_writer);
-                let sent =
-                    poll_fn(|cx| connection.poll_send(body_writer.as_mut(), first.take(), cx));
-                match sent.await {
-                    Ok(()) => body_writer.keeps_alive(),
-                    Err(SendError::ClientLeft) => {
-                        return connection.leave(body_writer.as_mut().take_unsent());
-                    }
-                    Err(SendError::Broken) => return NextStage::Closed,
-                }
+                Err(StageEnd::Failed(status)) => break status,
+                Err(StageEnd::ClientLeft(unsent)) => return connection.leave(unsent),
+                Err(StageEnd::Broken) => return NextStage::Closed,
+                Err(StageEnd::Stream(body_writer)) => return stream(connection, *body_writer),
+                Err(StageEnd::Tunnel(accepted)) => return self.tunnel(connection, *accepted),
             };
             connection.end_response();
             if poll_fn(|cx| connection.poll_body_end(cx)).await.is_err() {
@@ -214,8 +152,7 @@ impl Http1 {
     fn tunnel<I: Transport, B: Send + 'static>(
         &self,
         connection: Http1Connection<I>,
-        response: Response<B>,
-        run: TunnelFn,
+        (response, run): (Response<B>, TunnelFn),
     ) -> NextStage<I, B> {
         let (response, body) = response.into_parts();
         let head = response_head::switching_protocols(&response.headers);
@@ -234,26 +171,6 @@ impl Http1 {
         }))
     }
 
-    /// Makes a long-lived response the next stage. Its head, which is in `batch`, is sent together
-    /// with the frames that are ready.
-    fn stream<I, B>(
-        &self,
-        mut connection: Http1Connection<I>,
-        body_writer: BodyWriter<B>,
-        mut batch: Batch,
-    ) -> NextStage<I, B>
-    where
-        I: Transport,
-        B: Body<Data = Bytes>,
-    {
-        connection.close_body();
-        let unsent_limit = self.settings.max_unsent_bytes;
-        let body_writer = body_writer.with_head(batch.small().clone(), unsent_limit);
-        let (io, received, half_close) = connection.into_parts();
-        let pipelined = PipelinedBytes::new(received, half_close);
-        NextStage::Stream(Box::new(ResponseStream::new(io, pipelined, body_writer)))
-    }
-
     /// Sends the rest of a response to a client that has closed its sending side, and closes the
     /// connection.
     pub(crate) async fn send_rest<I: Transport>(&self, io: I, unsent: UnsentBytes) {
@@ -270,61 +187,14 @@ impl Http1 {
     }
 }
 
-/// A response whose head was written, or that accepts a tunnel.
-enum BegunResponse<B> {
-    /// The head is in the batch, and the body follows.
-    Body(BodyWriter<B>, Batch),
-    /// The same, for a long-lived response, which becomes a stage of its own.
-    Stream(BodyWriter<B>, Batch),
-    Tunnel(Response<B>, TunnelFn),
-}
-
-/// Takes the function to run on the rest of the connection, if the response accepts the tunnel that
-/// the client has offered.
-#[cold]
-fn accepted_tunnel<B>(response: &Response<B>) -> Option<TunnelFn> {
-    let is_accepted = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    is_accepted.then(|| response.extensions().get::<Tunnel>()?.take()).flatten()
-}
-
-/// Writes the head of a response, unless the response accepts a tunnel.
-///
-/// A panic of the application's code, which is asked for the length of the body, is an error. That
-/// code alone is called inside of `catch_panic`, and by reference, because whatever moves into it
-/// and out of it is copied.
-///
-/// It is inlined, like the two functions that read a head: each of them is called at one place, and
-/// moves a response or a head.
-#[inline(always)]
-fn begin<I, B>(
-    connection: &mut Http1Connection<I>,
-    response: Response<B>,
-    rules: FramingRules,
-) -> Result<BegunResponse<B>, ServicePanic>
+/// Makes a long-lived response the next stage.
+fn stream<I, B>(mut connection: Http1Connection<I>, body_writer: BodyWriter<B>) -> NextStage<I, B>
 where
     I: Transport,
     B: Body<Data = Bytes>,
 {
-    if rules.offers_tunnel
-        && let Some(run) = accepted_tunnel(&response)
-    {
-        return Ok(BegunResponse::Tunnel(response, run));
-    }
-    let (mut parts, body) = response.into_parts();
-    let length = catch_panic(|| body_length(&body))?;
-    let is_long = parts.extensions.get::<LongLivedResponse>().is_some();
-    let is_cut_at_end = CutAtEnd::is_in(&parts.extensions);
-    connection.begin_response(&parts.extensions);
-    let mut batch = Batch::new();
-    batch.push(connection.unsent_continue());
-    let promise = response_head::write(parts.status, &parts.headers, length, rules, batch.small());
-    catch_panic(|| drop(take(&mut parts.extensions)))?;
-    pool::put_headers(parts.headers);
-    // A response with an empty body is sent with its head, so it is never a stage.
-    let is_stream = is_long && connection.is_body_read() && !promise.framing.is_full();
-    let body_writer = BodyWriter::new(body, promise).cut_at_end(is_cut_at_end);
-    Ok(match is_stream {
-        true => BegunResponse::Stream(body_writer, batch),
-        false => BegunResponse::Body(body_writer, batch),
-    })
+    connection.close_body();
+    let (io, received, half_close) = connection.into_parts();
+    let pipelined = PipelinedBytes::new(received, half_close);
+    NextStage::Stream(Box::new(ResponseStream::new(io, pipelined, body_writer)))
 }

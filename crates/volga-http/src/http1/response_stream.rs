@@ -99,7 +99,7 @@ impl<I: Transport, B: Body<Data = Bytes>> ResponseStreamProj<'_, I, B> {
         let disconnect = self.pipelined.poll_disconnect(io, cx);
         // The client may have closed only its sending side. So the head and the frames that are
         // ready are sent in any case.
-        let sent = self.body_writer.as_mut().poll_send(io, None, cx);
+        let sent = self.body_writer.as_mut().poll_send(io, &mut None, cx);
         if sent.is_pending() { disconnect.map(|()| Err(SendError::ClientLeft)) } else { sent }
     }
 

@@ -1,8 +1,10 @@
 //! Tests a connection with all its stages.
 
 use std::convert::Infallible;
-use std::task::Context;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use http::Request;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::time::timeout;
