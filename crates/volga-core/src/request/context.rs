@@ -41,8 +41,11 @@ pub(crate) struct RequestContext {
 impl RequestContext {
     /// Creates the context of a request. It has the scope and the token of an outer router, if
     /// there is one.
-    pub(crate) fn new(responder: Arc<Responder>, outer: Option<Self>) -> Self {
-        let Self { scope, token, .. } = outer.unwrap_or_default();
+    pub(crate) fn new(responder: Arc<Responder>, outer: Option<&Self>) -> Self {
+        let (scope, token) = match outer {
+            Some(outer) => (outer.scope.clone(), outer.token.clone()),
+            None => (None, None),
+        };
         Self { responder: Some(responder), scope, token }
     }
 

@@ -28,6 +28,7 @@ impl<F: Future> CatchPanic<F> {
     }
 
     /// Calls a function that creates a future. A panic of the function becomes an error, too.
+    #[inline]
     pub(crate) fn call(function: impl FnOnce() -> F) -> Result<F, Error> {
         catch(function)
     }
@@ -47,6 +48,7 @@ impl<F: Future> Future for CatchPanic<F> {
 }
 
 /// Calls a function. A panic of the function becomes an error.
+#[inline(always)]
 pub(crate) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(function)).map_err(|panic| error_of(&*panic))
 }

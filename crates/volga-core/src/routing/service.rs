@@ -146,7 +146,7 @@ impl RouterService {
     ) -> ResponseFuture {
         let Shared { routes, app, before_routing } = &*self.0;
         match before_routing {
-            None => routes.send(head, body, (app, None), extend),
+            None => routes.send(head, body, app, None, extend),
             Some(target) => target.send_before_routing(head, body, app, extend),
         }
     }
@@ -169,7 +169,8 @@ impl Routes {
         &self,
         mut head: request::Parts,
         body: HttpBody,
-        context: (&AppHandle, Option<RequestContext>),
+        app: &AppHandle,
+        outer: Option<&RequestContext>,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
         if self.has_policies
@@ -181,35 +182,39 @@ impl Routes {
                 response,
             );
         }
-        let mut spans = Spans::default();
+        let mut args = PathArgs::default();
         let mut policy = None;
-        let (target, args, no_route) =
-            match self.tree.find(&head.method, head.uri.path(), &mut spans) {
-                Lookup::Route(route) => {
-                    let args = PathArgs::new(RouteRef::Number(route.index), spans);
-                    let target = self.targets.get(route.target.index());
-                    match target
-                        .and_then(|target| self.fallback_inside_mount(target.mounted?, &head))
-                    {
-                        None => (target, args, None),
-                        Some((fallback, args, reason)) => (Some(fallback), args, Some(reason)),
+        let found = self.tree.find(&head.method, head.uri.path(), &mut args.spans);
+        let target = match found {
+            Lookup::Route(route) => {
+                args.route = RouteRef::Number(route.index);
+                let target = self.targets.get(route.target.index());
+                match target.and_then(|target| self.fallback_inside_mount(target.mounted?, &head)) {
+                    None => target,
+                    Some((fallback, prefix, reason)) => {
+                        args = prefix;
+                        head.extensions.insert(reason);
+                        Some(fallback)
                     }
                 }
-                found => {
-                    if let Lookup::OtherMethods(methods) = &found {
-                        self.tell_of_query(methods, &mut head);
-                        // A preflight that no policy has answered allows nothing.
-                        if head.method != Method::OPTIONS {
-                            policy = self.policy_of_path(head.uri.path(), methods);
-                        }
+            }
+            found => {
+                if let Lookup::OtherMethods(methods) = &found {
+                    self.tell_of_query(methods, &mut head);
+                    // A preflight that no policy has answered allows nothing.
+                    if head.method != Method::OPTIONS {
+                        policy = self.policy_of_path(head.uri.path(), methods);
                     }
-                    let (fallback, args) = self.fallback(&found, head.uri.path());
-                    let reason = NoRouteReason::new(found, &head);
-                    (fallback.map(|fallback| &fallback.target), args, Some(reason))
                 }
-            };
+                let (fallback, prefix) = self.fallback(&found, head.uri.path());
+                args = prefix;
+                let reason = NoRouteReason::new(found, &head);
+                head.extensions.insert(reason);
+                fallback.map(|fallback| &fallback.target)
+            }
+        };
         match target {
-            Some(target) => target.send(head, args, body, context, no_route, policy, extend),
+            Some(target) => target.send(head, args, body, app, outer, policy, extend),
             None => ResponseFuture::without_target(RequestParts::new(head, args, &body)),
         }
     }
@@ -322,9 +327,9 @@ struct Routing(Arc<Routes>);
 
 impl Endpoint for Routing {
     fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
-        let context = (&self.0.app, Some(parts.context().clone()));
+        let outer = parts.context().clone();
         // The extensions of the server were added before the middleware ran.
-        let response = self.0.send(parts.into_head(), body, context, |_| {});
+        let response = self.0.send(parts.into_head(), body, &self.0.app, Some(&outer), |_| {});
         Box::pin(async move {
             let Ok(response) = response.await;
             response

@@ -125,13 +125,14 @@ impl<I: Transport> Http1Connection<I> {
     }
 
     /// Reads the next head into `head`. Once `draining` is ready, an idle connection ends, and a
-    /// client that has begun a head gets the grace of the drain to finish it.
+    /// client that has begun a head gets the grace of the drain to finish it. `draining` is told
+    /// whether it was polled by this task before, so that it need not be polled for each request.
     #[inline(always)]
     pub(crate) fn poll_head(
         &mut self,
         head: &mut Option<RequestHead>,
         cx: &mut Context<'_>,
-        draining: impl FnOnce(&mut Context<'_>) -> Poll<()>,
+        draining: impl FnOnce(&mut Context<'_>, bool) -> Poll<()>,
     ) -> Poll<Result<(), HeadError>> {
         if self.in_turn >= REQUESTS_PER_TURN {
             self.in_turn = 0;
@@ -147,7 +148,8 @@ impl<I: Transport> Http1Connection<I> {
         self.in_turn = 0;
         // The bytes that have arrived are read first. Otherwise a request that is there already
         // could be dropped because the time is up.
-        if draining(cx).is_ready() {
+        let is_known = self.timer.wakes(cx.waker());
+        if draining(cx, is_known).is_ready() {
             if self.is_idle() {
                 return Poll::Ready(Err(HeadError::Closed));
             }
@@ -428,7 +430,7 @@ mod tests {
         connection: &mut Http1Connection<DuplexStream>,
     ) -> Result<RequestHead, HeadError> {
         let mut head = None;
-        poll_fn(|cx| connection.poll_head(&mut head, cx, |_| Poll::Pending)).await?;
+        poll_fn(|cx| connection.poll_head(&mut head, cx, |_, _| Poll::Pending)).await?;
         Ok(head.expect("it was read"))
     }
 
@@ -469,7 +471,7 @@ mod tests {
             let (mut client, mut connection) = connect(1024);
             client.write_all(sent).await.expect("room");
             let mut head = None;
-            let read = poll_fn(|cx| connection.poll_head(&mut head, cx, |_| Poll::Ready(())));
+            let read = poll_fn(|cx| connection.poll_head(&mut head, cx, |_, _| Poll::Ready(())));
             let over = timeout(Duration::ZERO, read).await;
             assert_eq!(over.is_ok(), is_idle, "{sent:?}");
         }

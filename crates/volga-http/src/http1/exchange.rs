@@ -116,10 +116,11 @@ where
             match self.as_mut().project() {
                 ExchangeProj::Reading => {
                     let mut head = None;
-                    let read = connection.poll_head(&mut head, cx, |cx| {
+                    let read = connection.poll_head(&mut head, cx, |cx, is_known| {
                         // The future must not be polled again once it is ready.
                         match server.drain.is_started() {
                             true => Poll::Ready(()),
+                            false if is_known => Poll::Pending,
                             false => draining.as_mut().poll(cx),
                         }
                     });

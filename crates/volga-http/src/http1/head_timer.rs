@@ -33,8 +33,8 @@ impl HeadTimer {
     /// [`stop`](Self::stop).
     pub(crate) fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.limit);
+        let is_known = self.wakes(cx.waker());
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        let is_known = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
         if is_known && !timer.is_elapsed() {
             return Poll::Pending;
         }
@@ -51,6 +51,11 @@ impl HeadTimer {
             // It was set for an earlier head.
             timer.as_mut().reset(deadline);
         }
+    }
+
+    /// Whether this task was told to be woken when the time is over.
+    pub(crate) fn wakes(&self, waker: &Waker) -> bool {
+        self.waker.as_ref().is_some_and(|known| known.will_wake(waker))
     }
 
     /// Leaves the client at most this much more time for the head that is waited for, and for those

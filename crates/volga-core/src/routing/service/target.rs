@@ -19,7 +19,6 @@ use crate::response::error_mapper::MapError;
 use crate::response::lost_request::respond_to_lost_request;
 use crate::response::reporter::Reporter;
 use crate::response::responder::Responder;
-use crate::routing::no_route::NoRouteReason;
 use crate::routing::query_method::AcceptQuery;
 use crate::routing::service::response_future::ResponseFuture;
 use crate::services::needs::Needs;
@@ -58,7 +57,7 @@ impl Target {
             let original = OriginalUri(head.uri.clone());
             head.extensions.insert(original);
         }
-        self.send(head, PathArgs::default(), body, (app, None), None, None, extend)
+        self.send(head, PathArgs::default(), body, app, None, None, extend)
     }
 
     /// Sends a request into the pipeline. It has the context of the app, or that of a request which
@@ -71,22 +70,22 @@ impl Target {
         mut head: request::Parts,
         path_args: PathArgs,
         body: HttpBody,
-        (app, outer): (&AppHandle, Option<RequestContext>),
-        no_route: Option<NoRouteReason>,
+        app: &AppHandle,
+        outer: Option<&RequestContext>,
         policy: Option<&dyn CrossOriginPolicy>,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
         let is_head = head.method == Method::HEAD;
         let has_body = !body.is_end_stream();
-        // Before routing, the limit of the body is not known.
-        let body = if self.is_before_routing { body } else { self.body_limit.apply(body) };
+        // Most requests have no body. Before routing, the limit of the body is not known.
+        let body = match body.is_empty() || self.is_before_routing {
+            true => body,
+            false => self.body_limit.apply(body),
+        };
         if self.sees_extensions {
             extend(&mut head.extensions);
         }
-        if let Some(reason) = no_route {
-            head.extensions.insert(reason);
-        }
-        let app = outer.as_ref().and_then(RequestContext::app).unwrap_or(app);
+        let app = outer.and_then(RequestContext::app).unwrap_or(app);
         let reporter = Some(Reporter::new(app, &head));
         let mapper = self.mapper.clone();
         let responder = Responder::new(&head.headers, mapper, self.error_format, reporter);
