@@ -39,14 +39,15 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    /// Creates the context of a request. It has the scope and the token of an outer router, if
-    /// there is one.
-    pub(crate) fn new(responder: Arc<Responder>, outer: Option<&Self>) -> Self {
-        let (scope, token) = match outer {
-            Some(outer) => (outer.scope.clone(), outer.token.clone()),
-            None => (None, None),
-        };
-        Self { responder: Some(responder), scope, token }
+    /// Sets the responder of a request, and the scope and the token of an outer router, if there is
+    /// one.
+    #[inline]
+    pub(crate) fn begin(&mut self, responder: Arc<Responder>, outer: Option<&Self>) {
+        self.responder = Some(responder);
+        if let Some(outer) = outer {
+            self.scope = outer.scope.clone();
+            self.token = outer.token.clone();
+        }
     }
 
     pub(crate) fn responder(&self) -> Option<&Arc<Responder>> {

@@ -12,6 +12,7 @@ use std::{
 };
 
 use http::{HeaderMap, request};
+#[cfg(test)]
 use http_body::Body;
 
 use crate::extract::error::ExtractError;
@@ -136,6 +137,7 @@ impl fmt::Debug for Next {
 }
 
 impl RequestParts {
+    #[cfg(test)]
     pub(crate) fn new(head: request::Parts, path_args: PathArgs, body: &HttpBody) -> Self {
         let has_body = !body.is_end_stream();
         Self::with_state(head, RequestState { path_args, has_body, ..RequestState::default() })
@@ -160,6 +162,11 @@ impl RequestParts {
 
     pub(crate) fn state_mut(&mut self) -> &mut RequestState {
         &mut self.0.state
+    }
+
+    pub(crate) fn split_mut(&mut self) -> (&mut request::Parts, &mut RequestState) {
+        let PartsAndState { head, state } = &mut *self.0;
+        (head, state)
     }
 
     /// Lets a policy add its headers to the response, unless one further inside has done it.

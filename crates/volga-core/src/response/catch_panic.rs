@@ -34,6 +34,25 @@ impl<F: Future> CatchPanic<F> {
     }
 }
 
+impl<F: Future> CatchPanic<F> {
+    /// Waits for the value, and puts it into `value`, because a large one would be copied several
+    /// times on its way.
+    #[inline]
+    pub(crate) fn poll_into(
+        self: Pin<&mut Self>,
+        value: &mut Option<F::Output>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let future = self.project().future;
+        // After a panic no code looks at the future, so no code sees it in a half-changed state.
+        let polled = catch(|| future.poll(cx).map(|found| *value = Some(found)));
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    }
+}
+
 impl<F: Future> Future for CatchPanic<F> {
     type Output = Result<F::Output, Error>;
 

@@ -5,6 +5,7 @@ pub(in crate::routing) mod target;
 
 use std::convert::Infallible;
 use std::fmt;
+use std::mem::take;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -17,7 +18,7 @@ use crate::handler::box_future::BoxFuture;
 use crate::request::app_context::{AppContext, AppHandle};
 use crate::request::body::HttpBody;
 use crate::request::context::RequestContext;
-use crate::request::parts::{Endpoint, HttpRequest, RequestParts};
+use crate::request::parts::{Endpoint, HttpRequest, RequestParts, RequestState};
 use crate::request::path_args::{PathArgs, RouteRef};
 use crate::response::box_error::BoxError;
 use crate::response::cross_origin::{CrossOriginPolicy, PolicyApplied};
@@ -106,7 +107,8 @@ impl RouterService {
     /// - 400 for a path with malformed percent-encoding.
     pub fn respond(&self, request: HttpRequest) -> BoxFuture<HttpResponse> {
         let (head, body) = request.into_parts();
-        let response = self.send(head, body.into_request_body(), |_| {});
+        let parts = RequestParts::with_state(head, RequestState::default());
+        let response = self.send(parts, body.into_request_body(), |_| {});
         Box::pin(async move {
             let Ok(response) = response.await;
             response
@@ -129,25 +131,27 @@ impl RouterService {
         B::Error: Into<BoxError>,
     {
         let (head, body) = request.into_parts();
+        // The head goes into its box at once, because it is large.
+        let parts = RequestParts::with_state(head, RequestState::default());
         // Most requests have no body. The check saves an allocation for them.
         let body = if body.is_end_stream() {
             HttpBody::empty()
         } else {
             HttpBody::new(body).into_request_body()
         };
-        self.send(head, body, extend)
+        self.send(parts, body, extend)
     }
 
     fn send(
         &self,
-        head: request::Parts,
+        parts: RequestParts,
         body: HttpBody,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
         let Shared { routes, app, before_routing } = &*self.0;
         match before_routing {
-            None => routes.send(head, body, app, None, extend),
-            Some(target) => target.send_before_routing(head, body, app, extend),
+            None => routes.send(parts, body, app, None, extend),
+            Some(target) => target.send_before_routing(parts, body, app, extend),
         }
     }
 
@@ -167,32 +171,29 @@ impl Routes {
     /// that of a request that has passed the middleware before routing.
     fn send(
         &self,
-        mut head: request::Parts,
+        mut parts: RequestParts,
         body: HttpBody,
         app: &AppHandle,
         outer: Option<&RequestContext>,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
         if self.has_policies
-            && head.method == Method::OPTIONS
-            && let Some(response) = self.preflight(&head)
+            && parts.method == Method::OPTIONS
+            && let Some(response) = self.preflight(&parts)
         {
-            return ResponseFuture::of_preflight(
-                RequestParts::new(head, PathArgs::default(), &body),
-                response,
-            );
+            return ResponseFuture::of_preflight(parts, response);
         }
-        let mut args = PathArgs::default();
+        let (head, RequestState { path_args: args, .. }) = parts.split_mut();
         let mut policy = None;
         let found = self.tree.find(&head.method, head.uri.path(), &mut args.spans);
         let target = match found {
             Lookup::Route(route) => {
                 args.route = RouteRef::Number(route.index);
                 let target = self.targets.get(route.target.index());
-                match target.and_then(|target| self.fallback_inside_mount(target.mounted?, &head)) {
+                match target.and_then(|target| self.fallback_inside_mount(target.mounted?, head)) {
                     None => target,
                     Some((fallback, prefix, reason)) => {
-                        args = prefix;
+                        *args = prefix;
                         head.extensions.insert(reason);
                         Some(fallback)
                     }
@@ -200,22 +201,22 @@ impl Routes {
             }
             found => {
                 if let Lookup::OtherMethods(methods) = &found {
-                    self.tell_of_query(methods, &mut head);
+                    self.tell_of_query(methods, head);
                     // A preflight that no policy has answered allows nothing.
                     if head.method != Method::OPTIONS {
                         policy = self.policy_of_path(head.uri.path(), methods);
                     }
                 }
                 let (fallback, prefix) = self.fallback(&found, head.uri.path());
-                args = prefix;
-                let reason = NoRouteReason::new(found, &head);
+                *args = prefix;
+                let reason = NoRouteReason::new(found, head);
                 head.extensions.insert(reason);
                 fallback.map(|fallback| &fallback.target)
             }
         };
         match target {
-            Some(target) => target.send(head, args, body, app, outer, policy, extend),
-            None => ResponseFuture::without_target(RequestParts::new(head, args, &body)),
+            Some(target) => target.send(parts, body, app, outer, policy, extend),
+            None => ResponseFuture::without_target(parts),
         }
     }
 
@@ -326,10 +327,10 @@ impl Routes {
 struct Routing(Arc<Routes>);
 
 impl Endpoint for Routing {
-    fn call(&self, parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
-        let outer = parts.context().clone();
+    fn call(&self, mut parts: RequestParts, body: HttpBody) -> BoxFuture<HttpResponse> {
+        let outer = take(parts.state_mut()).context;
         // The extensions of the server were added before the middleware ran.
-        let response = self.0.send(parts.into_head(), body, &self.0.app, Some(&outer), |_| {});
+        let response = self.0.send(parts, body, &self.0.app, Some(&outer), |_| {});
         Box::pin(async move {
             let Ok(response) = response.await;
             response

@@ -86,17 +86,23 @@ impl Future for ResponseFuture {
     type Output = Result<HttpResponse, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut found = None;
         let mut response = loop {
             match &mut self.state {
-                State::Pipeline(response) => match ready!(Pin::new(response).poll(cx)) {
-                    Ok(mut response) => match self.responder.check_last(&mut response) {
+                State::Pipeline(pipeline) => {
+                    let responded = ready!(Pin::new(pipeline).poll_into(&mut found, cx));
+                    if let Err(panic) = responded {
+                        self.state = State::panic(&self.responder, panic);
+                        continue;
+                    }
+                    let Some(mut response) = found.take() else { continue };
+                    match self.responder.check_last(&mut response) {
                         Ok(()) => break response,
                         Err(error) => {
                             self.state = State::replaced(&self.responder, error, response);
                         }
-                    },
-                    Err(panic) => self.state = State::panic(&self.responder, panic),
-                },
+                    }
+                }
                 State::Error(response) => break ready!(response.as_mut().poll(cx)),
                 State::Done => panic!("the response future was polled after its end"),
             }

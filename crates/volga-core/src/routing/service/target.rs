@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Extensions, Method, request};
+use http::{Extensions, Method};
 use http_body::Body;
 
 use crate::request::app_context::AppHandle;
@@ -10,8 +10,7 @@ use crate::request::body::HttpBody;
 use crate::request::body_limit::BodyLimit;
 use crate::request::context::{RequestContext, RequestGuard};
 use crate::request::original_uri::OriginalUri;
-use crate::request::parts::{Endpoint, Pipeline, RequestParts, RequestState};
-use crate::request::path_args::PathArgs;
+use crate::request::parts::{Endpoint, Pipeline, RequestParts};
 use crate::response::catch_panic::CatchPanic;
 use crate::response::cross_origin::CrossOriginPolicy;
 use crate::response::error_format::ErrorFormat;
@@ -48,35 +47,33 @@ impl Target {
     /// Sends a request into the pipeline before its route is known.
     pub(in crate::routing) fn send_before_routing(
         &self,
-        mut head: request::Parts,
+        mut parts: RequestParts,
         body: HttpBody,
         app: &AppHandle,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
-        if head.extensions.get::<OriginalUri>().is_none() {
-            let original = OriginalUri(head.uri.clone());
-            head.extensions.insert(original);
+        if parts.extensions.get::<OriginalUri>().is_none() {
+            let original = OriginalUri(parts.uri.clone());
+            parts.extensions.insert(original);
         }
-        self.send(head, PathArgs::default(), body, app, None, None, extend)
+        self.send(parts, body, app, None, None, extend)
     }
 
     /// Sends a request into the pipeline. It has the context of the app, or that of a request which
     /// has passed the middleware before routing. `policy` applies if the target has none.
-    // Inlined, because the head is large, and is copied into each function that takes it.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "they are the parts of one request")]
     pub(in crate::routing) fn send(
         &self,
-        mut head: request::Parts,
-        path_args: PathArgs,
+        mut parts: RequestParts,
         body: HttpBody,
         app: &AppHandle,
         outer: Option<&RequestContext>,
         policy: Option<&dyn CrossOriginPolicy>,
         extend: impl FnOnce(&mut Extensions),
     ) -> ResponseFuture {
+        let (head, state) = parts.split_mut();
         let is_head = head.method == Method::HEAD;
-        let has_body = !body.is_end_stream();
+        state.has_body = !body.is_end_stream();
         // Most requests have no body. Before routing, the limit of the body is not known.
         let body = match body.is_empty() || self.is_before_routing {
             true => body,
@@ -86,23 +83,16 @@ impl Target {
             extend(&mut head.extensions);
         }
         let app = outer.and_then(RequestContext::app).unwrap_or(app);
-        let reporter = Some(Reporter::new(app, &head));
+        let reporter = Some(Reporter::new(app, head));
         let mapper = self.mapper.clone();
         let responder = Responder::new(&head.headers, mapper, self.error_format, reporter);
         let responder = Arc::new(responder);
-        let mut context = RequestContext::new(Arc::clone(&responder), outer);
+        state.context.begin(Arc::clone(&responder), outer);
         let guard = (self.needs.needs_scope() || self.needs.needs_token())
-            .then(|| RequestGuard::begin(&self.needs, &mut context))
+            .then(|| RequestGuard::begin(&self.needs, &mut state.context))
             .filter(RequestGuard::is_needed);
-        let state = RequestState {
-            path_args,
-            has_body,
-            pipeline: Pipeline::after_first(&self.stages),
-            context,
-            body_limit: self.body_limit,
-            next: None,
-        };
-        let parts = RequestParts::with_state(head, state);
+        state.pipeline = Pipeline::after_first(&self.stages);
+        state.body_limit = self.body_limit;
         if let Some(policy) = self.policy.as_deref().or(policy) {
             parts.apply_policy(policy);
         }
