@@ -147,16 +147,22 @@ macro_rules! handlers {
             }
 
             #[expect(non_snake_case, reason = "the arguments are named by their types")]
-            async fn from_request(mut parts: RequestParts, body: HttpBody) -> Result<Self, Error> {
+            async fn from_request(
+                mut parts: RequestParts,
+                mut body: HttpBody,
+            ) -> Result<Self, Error> {
                 parts.rewind_path_args();
                 $( let $arg = $arg::from_request_parts(&mut parts).await?; )*
-                // The limit is applied again at each function, because a layer may have made the
-                // body longer by decompressing it.
-                let body = parts.body_limit().apply(body);
-                if let Err(error) = body.check_limit()
-                    && refuses_large_body::<$last, Via>()
-                {
-                    return Err(error.into());
+                // Most requests have no body.
+                if !body.is_empty() {
+                    // The limit is applied again at each function, because a layer may have made
+                    // the body longer by decompressing it.
+                    body = parts.body_limit().apply(body);
+                    if let Err(error) = body.check_limit()
+                        && refuses_large_body::<$last, Via>()
+                    {
+                        return Err(error.into());
+                    }
                 }
                 let $last = $last::from_request(parts, body).await?;
                 Ok(($($arg,)* $last,))

@@ -59,7 +59,7 @@ fn the_future_of_a_connection_is_smaller_than_a_kilobyte() {
     let (_client, server) = duplex(1);
     let http1 = http1(&Drain::new());
     let serving = http1.serve(server, Bytes::new(), connection_service(FnService(respond)));
-    assert!(size_of_val(&serving) <= 920, "{} bytes", size_of_val(&serving));
+    assert!(size_of_val(&serving) <= 640, "{} bytes", size_of_val(&serving));
 }
 
 #[tokio::test]
