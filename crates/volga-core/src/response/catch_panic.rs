@@ -15,7 +15,7 @@ use crate::response::panic_error::PanicError;
 
 pin_project! {
     /// A future whose panic becomes its result. The future is ready after a panic, so it is not
-    /// polled again.
+    /// polled again, and no code sees it in a half-changed state.
     pub(crate) struct CatchPanic<F> {
         #[pin]
         future: F,
@@ -32,9 +32,7 @@ impl<F: Future> CatchPanic<F> {
     pub(crate) fn call(function: impl FnOnce() -> F) -> Result<F, Error> {
         catch(function)
     }
-}
 
-impl<F: Future> CatchPanic<F> {
     /// Waits for the value, and puts it into `value`, because a large one would be copied several
     /// times on its way.
     #[inline]
@@ -44,9 +42,7 @@ impl<F: Future> CatchPanic<F> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         let future = self.project().future;
-        // After a panic no code looks at the future, so no code sees it in a half-changed state.
-        let polled = catch(|| future.poll(cx).map(|found| *value = Some(found)));
-        match polled {
+        match catch(|| future.poll(cx).map(|found| *value = Some(found))) {
             Ok(polled) => polled.map(Ok),
             Err(panic) => Poll::Ready(Err(panic)),
         }
@@ -58,10 +54,9 @@ impl<F: Future> Future for CatchPanic<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let future = self.project().future;
-        // After a panic no code looks at the future, so no code sees it in a half-changed state.
-        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(error_of(&*panic))),
+        match catch(|| future.poll(cx)) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
         }
     }
 }

@@ -291,22 +291,23 @@ mod tests {
     use crate::http1::NextStage;
     use crate::http1::testing::{STALL, connection_service, http1, read_all};
 
-    /// What an [`EchoService`] does when it is asked for the last time.
+    /// Whether an [`EchoService`] responds, and what it does instead.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    enum Readiness {
-        Ready,
-        Never,
-        PanicsThen,
-        PanicsAtCall,
+    enum Behavior {
+        Responds,
+        IsNeverReady,
+        PanicsInPollReady,
+        PanicsInCall,
         PanicsInFuture,
     }
 
-    /// Becomes ready when it was asked this many times, and responds with the request's body.
+    /// Responds with the body of the request. For each request, `poll_ready` is first pending as
+    /// often as `unready` says, and `left` counts down.
     #[derive(Clone)]
     struct EchoService {
         unready: usize,
         left: usize,
-        readiness: Readiness,
+        behavior: Behavior,
     }
 
     impl Service<Request<RequestBody>> for EchoService {
@@ -321,17 +322,20 @@ mod tests {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            assert_ne!(self.readiness, Readiness::PanicsThen, "told to panic");
-            if self.readiness == Readiness::Never { Poll::Pending } else { Poll::Ready(Ok(())) }
+            assert_ne!(self.behavior, Behavior::PanicsInPollReady, "told to panic");
+            match self.behavior {
+                Behavior::IsNeverReady => Poll::Pending,
+                _ => Poll::Ready(Ok(())),
+            }
         }
 
         fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
             self.left = self.unready;
-            let readiness = self.readiness;
-            assert_ne!(readiness, Readiness::PanicsAtCall, "told to panic");
+            let behavior = self.behavior;
+            assert_ne!(behavior, Behavior::PanicsInCall, "told to panic");
             Box::pin(async move {
                 tokio::task::yield_now().await;
-                assert_ne!(readiness, Readiness::PanicsInFuture, "told to panic");
+                assert_ne!(behavior, Behavior::PanicsInFuture, "told to panic");
                 let body = request.into_body().collect().await.expect("a body");
                 Ok(Response::new(Full::new(body.to_bytes())))
             })
@@ -339,9 +343,9 @@ mod tests {
     }
 
     /// Sends these bytes to a connection with the service.
-    async fn serve(unready: usize, readiness: Readiness, sent: &[u8]) -> DuplexStream {
+    async fn serve(unready: usize, behavior: Behavior, sent: &[u8]) -> DuplexStream {
         let (mut client, server) = duplex(64 * 1024);
-        let service = connection_service(EchoService { unready, left: unready, readiness });
+        let service = connection_service(EchoService { unready, left: unready, behavior });
         let http1 = http1(&Drain::new());
         tokio::spawn(async move {
             if let NextStage::Linger(io) = http1.serve(server, Bytes::new(), service).await {
@@ -360,7 +364,7 @@ mod tests {
     async fn a_request_waits_for_its_service_and_loses_nothing() {
         for unready in 0..4 {
             for requests in [[GET, GET, LAST], [POST, GET, LAST], [GET, POST, LAST]] {
-                let mut client = serve(unready, Readiness::Ready, &requests.concat()).await;
+                let mut client = serve(unready, Behavior::Responds, &requests.concat()).await;
                 let all = read_all(&mut client).await;
                 let found = all.split("HTTP/1.1 200 OK\r\n").skip(1);
                 let bodies: Vec<_> = found.filter_map(|one| one.split("\r\n\r\n").nth(1)).collect();
@@ -373,14 +377,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_panic_at_any_point_is_one_500_and_ends_the_connection() {
         for unready in 0..3 {
-            for readiness in
-                [Readiness::PanicsThen, Readiness::PanicsAtCall, Readiness::PanicsInFuture]
+            for behavior in
+                [Behavior::PanicsInPollReady, Behavior::PanicsInCall, Behavior::PanicsInFuture]
             {
                 for request in [GET, POST] {
                     let sent = [request, LAST].concat();
-                    let all = read_all(&mut serve(unready, readiness, &sent).await).await;
-                    assert!(all.starts_with("HTTP/1.1 500 "), "{readiness:?}: {all}");
-                    assert_eq!(all.matches("HTTP/1.1").count(), 1, "{readiness:?}: {all}");
+                    let all = read_all(&mut serve(unready, behavior, &sent).await).await;
+                    assert!(all.starts_with("HTTP/1.1 500 "), "{behavior:?}: {all}");
+                    assert_eq!(all.matches("HTTP/1.1").count(), 1, "{behavior:?}: {all}");
                 }
             }
         }
@@ -390,7 +394,7 @@ mod tests {
     async fn a_client_that_leaves_before_the_service_is_ready_ends_the_connection() {
         for unready in 0..3 {
             for request in [GET, POST] {
-                let mut client = serve(unready, Readiness::Never, request).await;
+                let mut client = serve(unready, Behavior::IsNeverReady, request).await;
                 assert!(timeout(STALL, read_all(&mut client)).await.is_err(), "it waits");
                 client.shutdown().await.expect("memory does not fail");
                 assert_eq!(read_all(&mut client).await, "");
