@@ -37,6 +37,7 @@
 //! | [`FIRST_BYTES_GRACE`] | 1 s | a connection without a request is closed by the drain |
 //! | [`ABORT_GRACE`] | 1 s | aborted code that still blocks its thread is left behind |
 //! | [`LINGER_TIME`], [`LINGER_PAUSE`], [`LINGER_BYTES`] | 5 s, 1 s, 64 MiB | HTTP/1: the connection of a client that still sends after its response is closed |
+//! | [`HALF_CLOSE_GRACE`] | 100 ms | HTTP/1: a client that has closed its sending side counts as disconnected |
 //! | [`MAX_UNIX_PATH`] | 107 bytes, or 103 outside of Linux | binding fails |
 //! | [`PORT_TRIES`] | 16 | binding fails, because no port is free on every address |
 //!
@@ -468,10 +469,13 @@ pub(crate) const FRAMES_PER_WRITE: usize = 64;
 /// How many writes a stream that always has more may do before the other tasks of its thread run.
 pub(crate) const WRITES_PER_TURN: usize = 4;
 
-/// How many turns other tasks get after an HTTP/1 client has closed its sending side, before that
-/// counts as a disconnect. The response may wait for one of them, which in turn waits for the last
-/// piece of the body.
-pub(crate) const TURNS_AFTER_END: u8 = 4;
+/// How long the response may still take once an HTTP/1 client has closed its sending side: 100 ms.
+/// Then the client counts as disconnected. Each piece of the request's body that the handler gets
+/// begins the time again.
+///
+/// The client may have sent its whole request, and the response may only wait for another task,
+/// such as one that reads the body on another thread.
+pub const HALF_CLOSE_GRACE: Duration = Duration::from_millis(100);
 
 /// How often the server checks whether a half-closed HTTP/1 connection is broken.
 pub(crate) const HALF_CLOSED_CHECK: Duration = Duration::from_secs(1);

@@ -182,13 +182,14 @@ impl Server {
 
     /// Sets whether an HTTP/1 client may close its sending side (`shutdown(SHUT_WR)`, `nc -N`) and
     /// still receive. The default is false: the end of a client's input means that the client has
-    /// disconnected.
+    /// disconnected, unless the response is ready within
+    /// [`HALF_CLOSE_GRACE`](crate::limits::HALF_CLOSE_GRACE).
     ///
     /// | the client closes its sending side | false | true |
     /// |---|---|---|
-    /// | while the service works | its future is dropped, and nothing is sent | it continues, and the response is sent |
-    /// | in the middle of the request's body | the same | the body ends with an error, and the response is sent |
-    /// | while a response is sent | the frames that are ready are sent, and the rest is cut | the whole response is sent |
+    /// | while the service works | its future is dropped after the grace, and nothing is sent | it continues, and the response is sent |
+    /// | in the middle of the request's body | the same, and at once if the service waits for the body | the body ends with an error, and the response is sent |
+    /// | while a response is sent | the frames that are ready within the grace, or for a long-lived response at once, are sent, and the rest is cut | the whole response is sent |
     /// | before its further pipelined requests are served | they are not served, unless the responses before them are ready | they are served |
     /// | while a response with [`HalfCloseCallback`](crate::HalfCloseCallback) is sent | as above | its function is called, so that the response can end |
     ///
@@ -278,7 +279,8 @@ impl Server {
     ///
     /// When a client disconnects or resets its stream, the server drops what runs for it: the
     /// service's future, or the response's body even while that waits. On HTTP/1, a client that
-    /// closes its sending side counts as disconnected, unless
+    /// closes its sending side counts as disconnected after
+    /// [`HALF_CLOSE_GRACE`](crate::limits::HALF_CLOSE_GRACE), unless
     /// [half-closed connections](Self::http1_half_close) are allowed.
     ///
     /// A panic of the service becomes a response with 500. After a panic of a response's body the

@@ -82,7 +82,9 @@ impl App {
 
     /// Sets whether an HTTP/1 client may close its sending side and still receive, as `nc -N` and
     /// other one-shot clients do. The default is `false`: the end of a client's input means that
-    /// the client has left, so its handler is dropped, and its response ends after what is ready.
+    /// the client has left. Its handler is dropped unless it responds within
+    /// [`HALF_CLOSE_GRACE`](crate::limits::HALF_CLOSE_GRACE), and its response ends after what is
+    /// ready.
     ///
     /// With `true`, handlers continue, and responses are sent to their end. So are event streams
     /// with an end of their own. A subscription gets what is ready, its farewell and a proper end,

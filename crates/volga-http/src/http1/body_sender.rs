@@ -28,6 +28,8 @@ pub(crate) struct BodySender {
     continue_line: &'static [u8],
     state: SenderState,
     timer: BodyTimer,
+    /// Whether a piece was handed over since this was last asked for.
+    has_progressed: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +64,7 @@ impl BodySender {
             continue_line: if expects_continue { CONTINUE } else { b"" },
             state: SenderState::Open,
             timer: BodyTimer::new(limits, timeouts),
+            has_progressed: false,
         };
         (sender, ChannelBody::new(channel, left))
     }
@@ -74,6 +77,11 @@ impl BodySender {
             && !self.decoder.is_done()
             && channel.is_wanted
             && !channel.is_reader_gone
+    }
+
+    /// Whether a piece of the body was handed over since the last call.
+    pub(crate) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.has_progressed)
     }
 
     /// Whether the whole body was read from the socket.
@@ -198,6 +206,7 @@ impl BodySender {
         let mut state = self.channel.state();
         match piece {
             Ok(piece) => {
+                self.has_progressed = true;
                 state.data = (!piece.is_empty()).then(|| piece.into());
                 if self.decoder.is_done() {
                     state.trailers = self.decoder.take_trailers();

@@ -24,9 +24,7 @@ use crate::io::stack_read::poll_read;
 use crate::io::transport::Transport;
 use crate::io::wake::wake_after_sockets;
 use crate::io::write_timeout::WriteTimeout;
-use crate::limits::{
-    MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN, TURNS_AFTER_END,
-};
+use crate::limits::{MAX_HEAD_BYTES, MAX_PIPELINED_BYTES, READ_BYTES, REQUESTS_PER_TURN};
 use crate::pool;
 
 /// A transport, and the bytes that were read from it ahead of their use.
@@ -47,9 +45,6 @@ pub(crate) struct Http1Connection<I> {
     /// Whether the socket may hold bytes that it does not report any more, because the connection
     /// has only watched for the client's disconnect.
     is_watched: bool,
-    /// How many turns the other tasks still get before the end of the client's input counts as its
-    /// disconnect.
-    turns_after_end: u8,
 }
 
 /// Why there is no further request on the connection.
@@ -74,7 +69,6 @@ impl<I: Transport> Http1Connection<I> {
             in_turn: 0,
             half_close: None,
             is_watched: false,
-            turns_after_end: TURNS_AFTER_END,
         }
     }
 
@@ -298,7 +292,7 @@ impl<I: Transport> Http1Connection<I> {
     /// Drops the connection's half of the body, once the request is over.
     pub(crate) fn close_body(&mut self) {
         self.body = None;
-        self.turns_after_end = TURNS_AFTER_END;
+        self.restart_grace();
     }
 
     /// Waits for what the client does during a request: it sends more of the body, and the caller
@@ -309,17 +303,18 @@ impl<I: Transport> Http1Connection<I> {
             && !body.is_done()
         {
             let fed = body.poll_feed(&mut self.io, &mut self.read_buffer, cx);
-            if fed.is_ready() {
-                self.turns_after_end = TURNS_AFTER_END;
+            let (is_reading, has_progressed) = (body.is_reading(), body.take_progress());
+            if has_progressed {
+                self.restart_grace();
             }
-            if fed.is_pending() && body.is_reading() && self.is_watched {
+            if fed.is_pending() && is_reading && self.is_watched {
                 // The reader has taken what was read ahead. The socket does not report the bytes
                 // behind that, so they are received first.
                 self.catch_up();
                 continue;
             }
             // While the reader waits for a piece, the body is what is read from the socket.
-            if fed.is_ready() || body.is_reading() {
+            if fed.is_ready() || is_reading {
                 return fed;
             }
             break;
@@ -345,23 +340,25 @@ impl<I: Transport> Http1Connection<I> {
     }
 
     /// Waits until the client has disconnected. A client that closes its sending side counts as
-    /// disconnected, unless half-closed connections are allowed.
+    /// disconnected after a grace, unless half-closed connections are allowed.
     fn poll_disconnect(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_half_closed = self.half_close.as_ref().is_some_and(|half| half.is_closed());
         if !is_half_closed && ready!(self.poll_input_end(cx)).is_err() {
             return Poll::Ready(());
         }
-        if !self.io.timeouts().allows_half_close() {
-            if self.turns_after_end == 0 {
-                return Poll::Ready(());
-            }
-            // The response may only wait for other tasks that are ready to run, such as one that
-            // reads the body.
-            self.turns_after_end -= 1;
-            wake_after_sockets(cx);
-            return Poll::Pending;
+        let half_close = self.half_close.get_or_insert_default();
+        if self.io.timeouts().allows_half_close() {
+            half_close.poll_broken(self.io.get_ref(), cx)
+        } else {
+            half_close.poll_grace(self.io.get_ref(), cx)
         }
-        self.half_close.get_or_insert_default().poll_broken(self.io.get_ref(), cx)
+    }
+
+    /// Gives the response the whole grace of a half-closed connection again.
+    fn restart_grace(&mut self) {
+        if let Some(half_close) = &mut self.half_close {
+            half_close.restart_timer();
+        }
     }
 
     /// Waits until the client has closed its sending side, or the connection is broken. Bytes that

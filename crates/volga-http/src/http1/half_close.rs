@@ -1,8 +1,9 @@
 //! A connection whose client has closed its sending side and may still read.
 //!
-//! The end of a client's input does not say whether the client still reads. By default it counts as
-//! a disconnect. If the server allows half-closed connections, the response continues, and only a
-//! broken connection counts.
+//! The end of a client's input does not say whether the client still reads. By default the response
+//! gets a short grace, because it may only wait for another task, such as one that reads the last
+//! piece of the body. Then the client counts as disconnected. If the server allows half-closed
+//! connections, the response continues, and only a broken connection counts.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::exchange::half_close::HalfCloseCallback;
 use crate::io::transport::Transport;
-use crate::limits::HALF_CLOSED_CHECK;
+use crate::limits::{HALF_CLOSE_GRACE, HALF_CLOSED_CHECK};
 
 /// The state of the client's sending side.
 #[derive(Debug, Default)]
@@ -19,8 +20,8 @@ pub(crate) struct HalfClose {
     /// Called when the sending side closes. `None` once it was called.
     callback: Option<HalfCloseCallback>,
     is_closed: bool,
-    /// `Some` while the connection is half-closed.
-    check: Option<Pin<Box<Sleep>>>,
+    /// The next check, or the end of the grace. `Some` only while the connection is half-closed.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl HalfClose {
@@ -54,13 +55,115 @@ impl HalfClose {
         if let Some(callback) = self.callback.take() {
             callback.call();
         }
-        let check = self.check.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSED_CHECK)));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSED_CHECK)));
         loop {
             if io.is_broken() {
                 return Poll::Ready(());
             }
-            ready!(check.as_mut().poll(cx));
-            check.as_mut().reset(Instant::now() + HALF_CLOSED_CHECK);
+            ready!(timer.as_mut().poll(cx));
+            timer.as_mut().reset(Instant::now() + HALF_CLOSED_CHECK);
+        }
+    }
+
+    /// Notes that the client has closed its sending side, and waits until the grace is over or the
+    /// connection is broken.
+    pub(crate) fn poll_grace<I: Transport>(&mut self, io: &I, cx: &mut Context<'_>) -> Poll<()> {
+        self.is_closed = true;
+        if io.is_broken() {
+            return Poll::Ready(());
+        }
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSE_GRACE)));
+        timer.as_mut().poll(cx)
+    }
+
+    /// Measures the next check, or the grace, from the next poll on.
+    pub(crate) fn restart_timer(&mut self) {
+        self.timer = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use http_body_util::{BodyExt, Full};
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::time::Duration;
+    use tower_service::Service;
+
+    use super::*;
+    use crate::drain::handle::Drain;
+    use crate::exchange::request_body::RequestBody;
+    use crate::http1::NextStage;
+    use crate::http1::testing::{connection_service, http1, read_all};
+    use crate::limits::{MAX_PIPELINED_BYTES, READ_BYTES};
+
+    /// Responds with the length of the request's body, which another task reads. The task pauses
+    /// after each piece.
+    #[derive(Clone)]
+    struct ReadsElsewhere(Duration);
+
+    impl Service<Request<RequestBody>> for ReadsElsewhere {
+        type Response = Response<Full<Bytes>>;
+        type Error = Infallible;
+        type Future =
+            Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+            let pause = self.0;
+            let reading = tokio::spawn(async move {
+                let mut body = request.into_body();
+                let mut length = 0;
+                while let Some(frame) = body.frame().await {
+                    length += frame.ok()?.into_data().expect("no trailers").len();
+                    sleep(pause).await;
+                }
+                Some(length)
+            });
+            Box::pin(async move {
+                let length = reading.await.expect("no panic").expect("a whole body");
+                Ok(Response::new(Full::new(length.to_string().into())))
+            })
+        }
+    }
+
+    /// What a client receives that sends a body of this length and closes its sending side.
+    async fn received(length: usize, pause: Duration) -> String {
+        let (mut client, server) = duplex(1 << 20);
+        let http1 = http1(&Drain::new());
+        tokio::spawn(async move {
+            let service = connection_service(ReadsElsewhere(pause));
+            match http1.serve(server, Bytes::new(), service).await {
+                NextStage::SendRest(io, unsent) => http1.send_rest(io, *unsent).await,
+                NextStage::Linger(io) => http1.linger(io).await,
+                _ => {}
+            }
+        });
+        let head = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
+        client.write_all(&[head.as_bytes(), &vec![b'x'; length]].concat()).await.expect("room");
+        client.shutdown().await.expect("memory does not fail");
+        read_all(&mut client).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_grace_begins_again_with_each_piece_of_the_body() {
+        let reads = (0..12).map(|reads| reads * READ_BYTES);
+        let bounds = (1..8).map(|bounds| bounds * MAX_PIPELINED_BYTES);
+        let lengths = reads.chain(bounds).flat_map(|length| [length + 1, length + READ_BYTES / 2]);
+        for length in lengths {
+            for pause in [Duration::ZERO, HALF_CLOSE_GRACE / 2, HALF_CLOSE_GRACE * 9 / 10] {
+                let all = received(length, pause).await;
+                let body = all.split_once("\r\n\r\n").map(|(_, body)| body);
+                assert_eq!(body, Some(&*length.to_string()), "{pause:?}: {all}");
+            }
+            let all = received(length, HALF_CLOSE_GRACE * 11 / 10).await;
+            assert_eq!(all, "", "{length} bytes");
         }
     }
 }
