@@ -28,6 +28,7 @@ mod meter;
 mod peer;
 mod plan;
 mod profile;
+mod program_copies;
 mod progress;
 mod publisher;
 mod publisher_thread;

@@ -48,7 +48,7 @@ pub(crate) const PEERS: &[Peer] = &[
     Peer {
         name: OURS,
         what: "this repository",
-        kind: Kind::Ours("bench-volga"),
+        kind: Kind::Ours(OUR_PROGRAM),
         http1: true,
         http2: true,
         http3: true,
@@ -166,13 +166,15 @@ pub(crate) const PEERS: &[Peer] = &[
 
 /// The server to which the pass lines apply.
 pub(crate) const OURS: &str = "volga";
+/// Its program.
+pub(crate) const OUR_PROGRAM: &str = "bench-volga";
 /// The same server at the revision that `--against` names.
 pub(crate) const BEFORE: &str = "before";
 /// The server that does as little as possible, so that no other can be faster.
 pub(crate) const LIMIT: &str = "limit";
 
 /// The folders of the laboratory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Places {
     /// The folder of the programs that were built with the laboratory.
     pub(crate) programs: PathBuf,

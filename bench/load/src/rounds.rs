@@ -9,6 +9,7 @@ use crate::{
     failure::Failure,
     peer::{BEFORE, LIMIT, OURS, PEERS, Peer, Places},
     plan::Plan,
+    program_copies::ProgramCopies,
     results::{RowResult, ServerResult},
     rows::{self, ABUSE, Against, NODES, ROWS, Row, Unit},
     server::{Seat, Server},
@@ -78,6 +79,7 @@ pub(crate) fn run(
         .map(|peer| ServerResult { name: peer.name, rounds: Vec::new(), turns: Vec::new() })
         .collect();
     let mut result = RowResult { servers: results };
+    let mut copies = None;
     for round in 1..=plan.rounds {
         let mut order: Vec<_> = servers.iter().zip(&mut result.servers).collect();
         // The sort is stable, so the others keep their order.
@@ -90,7 +92,7 @@ pub(crate) fn run(
         if row.has_turns() && order.iter().filter(|(peer, _)| is_ours(peer.name)).count() == 2 {
             eprintln!("{}: round {round} of {}: {OURS} and {BEFORE}", row.name, plan.rounds);
             let pair = order.extract_if(.., |(peer, _)| is_ours(peer.name)).collect();
-            run_in_turns(row, plan, pair, places, seat);
+            run_in_turns(row, plan, pair, places, seat, &mut copies);
         }
         for (peer, result) in order {
             eprintln!("{}: round {round} of {}: {}", row.name, plan.rounds, peer.name);
@@ -102,14 +104,17 @@ pub(crate) fn run(
     result
 }
 
-/// Runs a round of two servers that take turns with each other.
+/// Runs a round of two servers that take turns with each other. `copies` are those of the round
+/// before, and then those of this one.
 fn run_in_turns(
     row: &Row,
     plan: &Plan,
     pair: Vec<(&&Peer, &mut ServerResult)>,
     places: &Places,
     seat: Seat,
+    copies: &mut Option<ProgramCopies>,
 ) {
+    let places = ProgramCopies::new(places).map(|new| copies.insert(new).places());
     let plan = &Plan { window: plan.window.min(TURN), ..*plan };
     let (turns, takers) = Turns::of_two();
     // Both servers are there before the first one warms up.
@@ -117,6 +122,7 @@ fn run_in_turns(
         .iter()
         .zip(takers)
         .map(|((peer, _), turn_taker)| {
+            let places = places.as_ref().map_err(Failure::clone)?;
             let mut server = Server::start(peer, places, seat, row.extra())?;
             server.turn_taker = Some(turn_taker);
             Ok(server)
