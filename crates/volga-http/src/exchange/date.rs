@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
+use tokio::time::Instant;
 
-/// Appends the whole line of an HTTP/1 head.
-pub(crate) fn push_date(out: &mut Vec<u8>) {
-    with_date(|date| {
+/// Appends the whole line of an HTTP/1 head. `now` is the current time.
+pub(crate) fn push_date(now: Instant, out: &mut Vec<u8>) {
+    with_date(now, |date| {
         for part in [&b"date: "[..], date.as_bytes(), b"\r\n"] {
             out.extend_from_slice(part);
         }
@@ -17,32 +18,34 @@ pub(crate) fn push_date(out: &mut Vec<u8>) {
 
 /// The current time in the format of the field.
 pub(crate) fn date() -> HeaderValue {
-    with_date(HeaderValue::clone)
+    with_date(Instant::now(), HeaderValue::clone)
 }
 
-/// A second, and its text.
-type WrittenSecond = (Range<SystemTime>, HeaderValue);
+/// When a text holds, and the text. The caller has read the clock that does not jump for other
+/// purposes, and reading another one costs as much as routing a request. If the other clock is set,
+/// the text may be wrong until its second is over.
+type WrittenSecond = (Range<Instant>, HeaderValue);
 
 /// Gives `show` the current time. The text is formatted once per second on each thread.
-fn with_date<T>(show: impl FnOnce(&HeaderValue) -> T) -> T {
+fn with_date<T>(now: Instant, show: impl FnOnce(&HeaderValue) -> T) -> T {
     thread_local! {
         static WRITTEN: RefCell<Option<WrittenSecond>> = const { RefCell::new(None) };
     }
-    let now = SystemTime::now();
     WRITTEN.with_borrow_mut(|written| {
-        let (second, value) = written.get_or_insert_with(|| write_second(now));
+        let write = || write_second(now, SystemTime::now());
+        let (second, value) = written.get_or_insert_with(write);
         if !second.contains(&now) {
-            (*second, *value) = write_second(now);
+            (*second, *value) = write();
         }
         show(value)
     })
 }
 
 #[cold]
-fn write_second(now: SystemTime) -> WrittenSecond {
-    let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let start = UNIX_EPOCH + Duration::from_secs(second);
-    (start..start + Duration::from_secs(1), write(second))
+fn write_second(now: Instant, time: SystemTime) -> WrittenSecond {
+    let time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let left = Duration::from_secs(1) - Duration::from_nanos(time.subsec_nanos().into());
+    (now..now + left, write(time.as_secs()))
 }
 
 fn write(second: u64) -> HeaderValue {
@@ -60,12 +63,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_holds_for_its_second_and_for_no_other() {
-        let start = UNIX_EPOCH + Duration::from_secs(784_111_777);
+    fn a_text_holds_to_the_end_of_its_second_and_from_no_earlier_time() {
+        let now = Instant::now();
         for nanos in [0, 1, 999_999_999] {
-            let (second, text) = write_second(start + Duration::from_nanos(nanos));
+            let time = UNIX_EPOCH + Duration::new(784_111_777, nanos);
+            let (second, text) = write_second(now, time);
             assert_eq!(text, write(784_111_777));
-            assert_eq!(second, start..start + Duration::from_secs(1));
+            let left = Duration::from_secs(1) - Duration::from_nanos(nanos.into());
+            assert_eq!(second, now..now + left);
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Extensions, StatusCode};
 use http_body::Body;
+use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::body_sender::{BodySender, Disconnect};
@@ -88,7 +89,11 @@ impl<I: Transport> Http1Connection<I> {
 
     /// Sets what is called when the client closes its sending side during the response, if
     /// half-closed connections are allowed.
-    pub(crate) fn begin_response(&mut self, extensions: &Extensions) {
+    ///
+    /// The time for the next head begins `now`, unless the response has to wait. So the clock is
+    /// read once for each request.
+    pub(crate) fn begin_response(&mut self, extensions: &Extensions, now: Instant) {
+        self.timer.start(now);
         if self.io.timeouts().allows_half_close()
             && let Some(callback) = extensions.get::<HalfCloseCallback>()
         {
@@ -249,6 +254,7 @@ impl<I: Transport> Http1Connection<I> {
             if let Poll::Ready(sent) = body_writer.as_mut().poll_send(&mut self.io, first, cx) {
                 return Poll::Ready(sent);
             }
+            self.timer.stop();
             if ready!(self.poll_client(cx)).is_err() {
                 return Poll::Ready(Err(SendError::ClientLeft));
             }
@@ -262,6 +268,7 @@ impl<I: Transport> Http1Connection<I> {
             if self.body.as_ref().is_none_or(|body| body.is_done() || body.is_abandoned()) {
                 return Poll::Ready(Ok(()));
             }
+            self.timer.stop();
             if let Err(disconnect) = ready!(self.poll_client(cx)) {
                 return Poll::Ready(Err(disconnect));
             }
@@ -399,7 +406,7 @@ mod tests {
 
     use http_body_util::BodyExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio::time::{Instant, sleep, timeout};
+    use tokio::time::{sleep, timeout};
 
     use super::*;
     use crate::drain::client_timeouts::ClientTimeouts;

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 
 use super::Http1;
 use super::batch::Batch;
@@ -258,14 +259,15 @@ where
     let rules = if may_continue { rules } else { rules.closing() };
     let is_long = response.extensions().get::<LongLivedResponse>().is_some();
     let is_cut_at_end = CutAtEnd::is_in(response.extensions());
-    connection.begin_response(response.extensions());
+    let now = Instant::now();
+    connection.begin_response(response.extensions(), now);
     let length = catch_panic(|| {
         drop(take(response.extensions_mut()));
         body_length(response.body())
     })?;
     batch.push(connection.unsent_continue());
     let (status, headers) = (response.status(), response.headers());
-    let promise = response_head::write(status, headers, length, rules, batch.small());
+    let promise = response_head::write(status, headers, length, rules, now, batch.small());
     // A response with an empty body is sent with its head, so it is never a stage.
     let is_stream = is_long && connection.is_body_read() && !promise.framing.is_full();
     let (parts, body) = response.into_parts();

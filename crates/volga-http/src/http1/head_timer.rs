@@ -29,8 +29,13 @@ impl HeadTimer {
         Self { limit, deadline: None, timer: None, waker: None }
     }
 
-    /// Waits until a head is late. The time runs from the first call after the last
-    /// [`stop`](Self::stop).
+    /// Starts the time for a head. Without this call, it starts when the head is waited for.
+    pub(crate) fn start(&mut self, now: Instant) {
+        self.deadline = Some(now + self.limit);
+    }
+
+    /// Waits until a head is late. The time runs from the last [`start`](Self::start), or else from
+    /// the first call after the last [`stop`](Self::stop).
     pub(crate) fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.limit);
         let is_known = self.wakes(cx.waker());

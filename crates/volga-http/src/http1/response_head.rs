@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body;
+use tokio::time::Instant;
 
 use super::body_framing::BodyFraming;
 use super::response_framing::{FramingRules, MethodKind, has_token};
@@ -19,7 +20,8 @@ pub(crate) struct WrittenHead {
     pub(crate) trailers: Option<Box<AnnouncedTrailers>>,
 }
 
-/// Appends the head of a response to `out`. `length` is the length of the body, if it is known.
+/// Appends the head of a response to `out`. `length` is the length of the body, if it is known, and
+/// `now` is the current time.
 ///
 /// The server decides the framing (RFC 9112, section 6). It ignores a `transfer-encoding` of the
 /// application, and a `content-length` that differs from the length of the body. A status of 1xx
@@ -29,11 +31,13 @@ pub(crate) fn write(
     headers: &HeaderMap,
     length: Option<u64>,
     rules: FramingRules,
+    now: Instant,
     out: &mut Vec<u8>,
 ) -> WrittenHead {
     if status.is_informational() {
         let headers = HeaderMap::new();
-        return write(StatusCode::INTERNAL_SERVER_ERROR, &headers, Some(0), rules.closing(), out);
+        let (status, rules) = (StatusCode::INTERNAL_SERVER_ERROR, rules.closing());
+        return write(status, &headers, Some(0), rules, now, out);
     }
     push_status(status, rules, out);
     let mut own = push_fields(headers, out);
@@ -65,7 +69,7 @@ pub(crate) fn write(
     let keep_alive = rules.keep_alive && framing != BodyFraming::UntilClose;
     push_connection(headers, own.has_connection, keep_alive, rules, out);
     if !own.has_date {
-        push_date(out);
+        push_date(now, out);
     }
     out.extend_from_slice(b"\r\n");
     let trailers = trailers.filter(|_| rules.takes_trailers);
@@ -82,7 +86,7 @@ pub(crate) fn switching_protocols(headers: &HeaderMap) -> Vec<u8> {
     let token = (!has_upgrade).then_some("upgrade");
     push_list(CONNECTION.as_str(), own_connection, token, &mut out);
     if !own.has_date {
-        push_date(&mut out);
+        push_date(Instant::now(), &mut out);
     }
     out.extend_from_slice(b"\r\n");
     out
@@ -98,7 +102,7 @@ pub(crate) fn error_response(status: StatusCode) -> Vec<u8> {
         takes_trailers: false,
         offers_tunnel: false,
     };
-    write(status, &HeaderMap::new(), Some(0), rules, &mut out);
+    write(status, &HeaderMap::new(), Some(0), rules, Instant::now(), &mut out);
     out
 }
 
@@ -258,7 +262,7 @@ mod tests {
             });
         let (parts, ()) = response.body(()).expect("a response").into_parts();
         let mut out = Vec::new();
-        let promise = write(parts.status, &parts.headers, length, rules, &mut out);
+        let promise = write(parts.status, &parts.headers, length, rules, Instant::now(), &mut out);
         let text = String::from_utf8(out).expect("text");
         let (fields, date) = text.split_once("date: ").expect("a date");
         assert!(date.ends_with(" GMT\r\n\r\n"), "{text}");
@@ -391,7 +395,7 @@ mod tests {
     fn a_date_of_the_application_is_the_only_one() {
         let mut out = Vec::new();
         let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_static("then"))]);
-        write(StatusCode::OK, &headers, Some(0), V11, &mut out);
+        write(StatusCode::OK, &headers, Some(0), V11, Instant::now(), &mut out);
         assert_eq!(out, b"HTTP/1.1 200 OK\r\ndate: then\r\ncontent-length: 0\r\n\r\n");
     }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use http::Request;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
-use tokio::time::timeout;
+use tokio::time::{Duration, Instant, sleep, timeout};
 use tower_service::Service;
 
 use super::testing::{
@@ -16,7 +16,7 @@ use super::testing::{
 };
 use super::*;
 use crate::exchange::request_body::RequestBody;
-use crate::limits::REQUESTS_PER_TURN;
+use crate::limits::{DEFAULT_HEADER_READ_TIMEOUT as HEAD_TIME, REQUESTS_PER_TURN};
 
 const STREAM: &str = "GET /stream HTTP/1.1\r\nhost: a\r\n\r\n";
 const NEXT: &str = "GET /next HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
@@ -286,4 +286,27 @@ async fn a_client_that_stalls_an_ordinary_response_is_disconnected_too() {
     client.write_all(STREAM.as_bytes()).await.expect("room");
     let serving = serve_all(http1(&Drain::new()), server, respond);
     timeout(2 * STALL, serving).await.expect("it ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_for_the_next_head_starts_at_the_end_of_a_response() {
+    for pause in [Duration::ZERO, Duration::from_millis(1), HEAD_TIME - Duration::from_millis(1)] {
+        let (mut client, server) = duplex(1024);
+        let respond = move |_: &Request<RequestBody>| {
+            let (steps, body) = ScriptedBody::new();
+            steps.send(data("first")).expect("an open channel");
+            tokio::spawn(async move {
+                if !pause.is_zero() {
+                    sleep(pause).await;
+                }
+                steps.send(data("last")).expect("an open channel");
+            });
+            Response::new(body)
+        };
+        let serving = serve_all(http1(&Drain::new()), server, respond);
+        let begin = Instant::now();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("room");
+        serving.await;
+        assert_eq!(begin.elapsed(), pause + HEAD_TIME);
+    }
 }
