@@ -57,7 +57,7 @@ impl ProgramCopies {
 
 impl Drop for ProgramCopies {
     fn drop(&mut self) {
-        // What remains is only a waste of space.
+        // A folder that cannot be removed only takes space.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -189,7 +189,7 @@ impl Server {
     /// |---|---|---|
     /// | while the service works | its future is dropped after the grace, and nothing is sent | it continues, and the response is sent |
     /// | in the middle of the request's body | the same, and at once if the service waits for the body | the body ends with an error, and the response is sent |
-    /// | while a response is sent | the frames that are ready within the grace, or for a long-lived response at once, are sent, and the rest is cut | the whole response is sent |
+    /// | while a response is sent | the frames that are ready within the grace are sent, and the rest is cut; a long-lived response has no grace | the whole response is sent |
     /// | before its further pipelined requests are served | they are not served, unless the responses before them are ready | they are served |
     /// | while a response with [`HalfCloseCallback`](crate::HalfCloseCallback) is sent | as above | its function is called, so that the response can end |
     ///

@@ -21,9 +21,9 @@ pub(crate) fn date() -> HeaderValue {
     with_date(Instant::now(), HeaderValue::clone)
 }
 
-/// When a text holds, and the text. The caller has read the clock that does not jump for other
-/// purposes, and reading another one costs as much as routing a request. If the other clock is set,
-/// the text may be wrong until its second is over.
+/// A time in which a text is right, and the text. It is a time of the monotonic clock, which the
+/// caller reads for its timers anyway. If the system's time is set, the text is wrong for at most a
+/// second.
 type WrittenSecond = (Range<Instant>, HeaderValue);
 
 /// Gives `show` the current time. The text is formatted once per second on each thread.

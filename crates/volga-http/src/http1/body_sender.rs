@@ -28,7 +28,7 @@ pub(crate) struct BodySender {
     continue_line: &'static [u8],
     state: SenderState,
     timer: BodyTimer,
-    /// Whether a piece was handed over since this was last asked for.
+    /// Whether a piece was handed over since the last `take_progress`.
     has_progressed: bool,
 }
 

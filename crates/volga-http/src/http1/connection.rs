@@ -310,11 +310,11 @@ impl<I: Transport> Http1Connection<I> {
             && !body.is_done()
         {
             let fed = body.poll_feed(&mut self.io, &mut self.read_buffer, cx);
-            let (is_reading, has_progressed) = (body.is_reading(), body.take_progress());
-            if has_progressed {
+            let is_reading = fed.is_pending() && body.is_reading();
+            if body.take_progress() {
                 self.restart_grace();
             }
-            if fed.is_pending() && is_reading && self.is_watched {
+            if is_reading && self.is_watched {
                 // The reader has taken what was read ahead. The socket does not report the bytes
                 // behind that, so they are received first.
                 self.catch_up();

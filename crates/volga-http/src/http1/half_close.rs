@@ -76,7 +76,7 @@ impl HalfClose {
         timer.as_mut().poll(cx)
     }
 
-    /// Measures the next check, or the grace, from the next poll on.
+    /// Forgets the timer. The next poll begins the time of a check, or the grace, again.
     pub(crate) fn restart_timer(&mut self) {
         self.timer = None;
     }
@@ -84,62 +84,45 @@ impl HalfClose {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use bytes::Bytes;
     use http::{Request, Response};
     use http_body_util::{BodyExt, Full};
     use tokio::io::{AsyncWriteExt, duplex};
     use tokio::time::Duration;
-    use tower_service::Service;
 
     use super::*;
     use crate::drain::handle::Drain;
     use crate::exchange::request_body::RequestBody;
     use crate::http1::NextStage;
-    use crate::http1::testing::{connection_service, http1, read_all};
+    use crate::http1::testing::{AsyncFnService, connection_service, http1, read_all};
     use crate::limits::{MAX_PIPELINED_BYTES, READ_BYTES};
 
-    /// Responds with the length of the request's body, which another task reads. The task pauses
-    /// after each piece.
-    #[derive(Clone)]
-    struct ReadsElsewhere(Duration);
-
-    impl Service<Request<RequestBody>> for ReadsElsewhere {
-        type Response = Response<Full<Bytes>>;
-        type Error = Infallible;
-        type Future =
-            Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-            let pause = self.0;
-            let reading = tokio::spawn(async move {
-                let mut body = request.into_body();
-                let mut length = 0;
-                while let Some(frame) = body.frame().await {
-                    length += frame.ok()?.into_data().expect("no trailers").len();
-                    sleep(pause).await;
-                }
-                Some(length)
-            });
-            Box::pin(async move {
-                let length = reading.await.expect("no panic").expect("a whole body");
-                Ok(Response::new(Full::new(length.to_string().into())))
-            })
-        }
+    /// Returns the length of the request's body, which another task reads. The task pauses after
+    /// each piece.
+    async fn read_elsewhere(
+        request: Request<RequestBody>,
+        pause: Duration,
+    ) -> Response<Full<Bytes>> {
+        let reading = tokio::spawn(async move {
+            let mut body = request.into_body();
+            let mut length = 0;
+            while let Some(frame) = body.frame().await {
+                length += frame.ok()?.into_data().expect("no trailers").len();
+                sleep(pause).await;
+            }
+            Some(length)
+        });
+        let length = reading.await.expect("no panic").expect("a whole body");
+        Response::new(Full::new(length.to_string().into()))
     }
 
-    /// What a client receives that sends a body of this length and closes its sending side.
+    /// Sends a body of this length, closes the sending side, and returns what comes back.
     async fn received(length: usize, pause: Duration) -> String {
         let (mut client, server) = duplex(1 << 20);
         let http1 = http1(&Drain::new());
         tokio::spawn(async move {
-            let service = connection_service(ReadsElsewhere(pause));
-            match http1.serve(server, Bytes::new(), service).await {
+            let service = AsyncFnService(move |request| read_elsewhere(request, pause));
+            match http1.serve(server, Bytes::new(), connection_service(service)).await {
                 NextStage::SendRest(io, unsent) => http1.send_rest(io, *unsent).await,
                 NextStage::Linger(io) => http1.linger(io).await,
                 _ => {}

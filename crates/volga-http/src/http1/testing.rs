@@ -140,6 +140,29 @@ where
     }
 }
 
+/// A service from a function that waits.
+#[derive(Clone)]
+pub(super) struct AsyncFnService<F>(pub(super) F);
+
+impl<F, Fut, B> Service<Request<RequestBody>> for AsyncFnService<F>
+where
+    F: Fn(Request<RequestBody>) -> Fut,
+    Fut: Future<Output = Response<B>> + Send + 'static,
+{
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<B>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        let response = (self.0)(request);
+        Box::pin(async move { Ok(response.await) })
+    }
+}
+
 pub(super) fn connection_service<S>(service: S) -> ConnectionService<S> {
     let address = ([127, 0, 0, 1], 1).into();
     ConnectionService { service, info: Some(ConnectionInfo::tcp(address, address)) }

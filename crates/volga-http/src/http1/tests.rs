@@ -1,18 +1,15 @@
 //! Tests a connection with all its stages.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use http::Request;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::time::{Duration, Instant, sleep, timeout};
-use tower_service::Service;
 
 use super::testing::{
-    BodyStep, FnService, STALL, ScriptedBody, connection_service, data, http1, long_lived,
-    read_all, serve_all,
+    AsyncFnService, BodyStep, FnService, STALL, ScriptedBody, connection_service, data, http1,
+    long_lived, read_all, serve_all,
 };
 use super::*;
 use crate::exchange::request_body::RequestBody;
@@ -231,24 +228,9 @@ async fn earlier_responses_are_sent_before_the_stream() {
 }
 
 /// Reads the request, and responds with a stream.
-#[derive(Clone)]
-struct ReadThenStream;
-
-impl Service<Request<RequestBody>> for ReadThenStream {
-    type Response = Response<ScriptedBody>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<ScriptedBody>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        Box::pin(async move {
-            request.into_body().collect().await.expect("a body");
-            Ok(long_lived(ScriptedBody::ready([data("event")])))
-        })
-    }
+async fn read_then_stream(request: Request<RequestBody>) -> Response<ScriptedBody> {
+    request.into_body().collect().await.expect("a body");
+    long_lived(ScriptedBody::ready([data("event")]))
 }
 
 /// `100 Continue` is the one thing that may still have to be written when a response is there.
@@ -259,7 +241,9 @@ async fn a_100_continue_is_written_to_its_end_before_the_stream() {
     let (mut read, mut write) = tokio::io::split(client);
     let http1 = http1(&Drain::new());
     let serving = async {
-        let next = http1.serve(server, Bytes::new(), connection_service(ReadThenStream)).await;
+        let next = http1
+            .serve(server, Bytes::new(), connection_service(AsyncFnService(read_then_stream)))
+            .await;
         let NextStage::Stream(stream) = next else { panic!("the response is a stream") };
         drop(Box::into_pin(stream).await);
     };
