@@ -244,7 +244,7 @@ mod tests {
         let guard = RequestGuard::begin(&needs, &mut parts.state_mut().context);
         let response = endpoint.call(parts, HttpBody::empty());
         leave(async move {
-            guard.attach(response.await);
+            guard.attach(&mut response.await);
         });
         go.add_permits(1);
         let _done = done.acquire().await.unwrap();
@@ -273,7 +273,7 @@ mod tests {
         };
         let response = HandlerEndpoint::new(detached(handler)).call(parts, HttpBody::empty());
         leave(async move {
-            guard.attach(response.await);
+            guard.attach(&mut response.await);
         });
         go.add_permits(1);
         while weak.upgrade().is_some() {

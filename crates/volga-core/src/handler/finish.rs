@@ -55,11 +55,8 @@ async fn respond(
     response: Result<BoxFuture<HttpResponse>, Error>,
     responder: &Arc<Responder>,
 ) -> HttpResponse {
-    let result = match response {
-        Ok(response) => CatchPanic::new(response).await,
-        Err(panic) => Err(panic),
-    };
-    responder.respond(result, ResponseOrigin::Handler).await
+    let response = CatchPanic::new(async { Ok(response?.await) });
+    responder.respond(response.await, ResponseOrigin::Handler).await
 }
 
 impl<E> fmt::Debug for FinishEndpoint<E> {

@@ -67,7 +67,7 @@ where
                 handler.call(args).into_future().await.into_response()
             });
             // A response moves as little as possible, because it is large.
-            let error = match response.await.flatten() {
+            let error = match response.await {
                 Ok(mut response) => match responder.check(&response, ResponseOrigin::Handler) {
                     Ok(()) => {
                         if has_last_step {

@@ -81,8 +81,7 @@ where
                 let response = call_when_ready(service, request).await;
                 response.map_err(Error::from_boxed)?.into_response()
             });
-            let result = response.await.and_then(|result| result);
-            responder.respond(result, ResponseOrigin::Service).await
+            responder.respond(response.await, ResponseOrigin::Service).await
         })
     }
 

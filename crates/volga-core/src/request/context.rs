@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    mem::take,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -136,13 +137,15 @@ impl RequestGuard {
 
     /// Moves the guard into the body of the response, if a service or a user of the token is still
     /// left.
-    pub(crate) fn attach(self, response: HttpResponse) -> HttpResponse {
+    pub(crate) fn attach(self, response: &mut HttpResponse) {
         let guard = self.guard.filter(CancelGuard::is_observed);
         let scope = self.scope.filter(Scope::holds_any);
         if guard.is_none() && scope.is_none() {
-            return response;
+            return;
         }
-        response.map(|body| HttpBody::new(GuardedBody { body, _guard: Self { guard, scope } }))
+        let body = take(response.body_mut());
+        let guarded = GuardedBody { body, _guard: Self { guard, scope } };
+        *response.body_mut() = HttpBody::new(guarded);
     }
 }
 

@@ -14,8 +14,8 @@ use crate::response::error::Error;
 use crate::response::panic_error::PanicError;
 
 pin_project! {
-    /// A future whose panic becomes its result. The future is ready after a panic, so it is not
-    /// polled again, and no code sees it in a half-changed state.
+    /// A future whose panic becomes an error. The future is ready after a panic, so it is not polled
+    /// again, and no code sees it in a half-changed state.
     pub(crate) struct CatchPanic<F> {
         #[pin]
         future: F,
@@ -33,31 +33,29 @@ impl<F: Future> CatchPanic<F> {
         catch(function)
     }
 
-    /// Waits for the value, and puts it into `value`, because a large one would be copied several
-    /// times on its way.
+    /// Polls the future, and puts what it returns into `polled`, because a large value would be
+    /// copied several times on its way.
     #[inline]
     pub(crate) fn poll_into(
         self: Pin<&mut Self>,
-        value: &mut Option<F::Output>,
+        polled: &mut Poll<F::Output>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
+    ) -> Result<(), Error> {
         let future = self.project().future;
-        match catch(|| future.poll(cx).map(|found| *value = Some(found))) {
-            Ok(polled) => polled.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
+        catch(|| *polled = future.poll(cx))
     }
 }
 
-impl<F: Future> Future for CatchPanic<F> {
-    type Output = Result<F::Output, Error>;
+impl<T, F: Future<Output = Result<T, Error>>> Future for CatchPanic<F> {
+    type Output = Result<T, Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.project().future;
-        match catch(|| future.poll(cx)) {
-            Ok(polled) => polled.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
+        let mut polled = Poll::Pending;
+        if let Err(panic) = self.poll_into(&mut polled, cx) {
+            polled = Poll::Ready(Err(panic));
         }
+        polled
     }
 }
 

@@ -1,5 +1,6 @@
 //! `Responder`: turns the results of one request into responses.
 
+use std::hint::cold_path;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
@@ -110,7 +111,11 @@ impl Responder {
         let is_alone = Arc::strong_count(self) == 1;
         // Another thread may have added a function before it dropped its reference.
         fence(Ordering::Acquire);
-        for hook in self.hooks.finish(is_alone) {
+        if self.hooks.is_unused(is_alone) {
+            return;
+        }
+        cold_path();
+        for hook in self.hooks.finish() {
             if let Err(panic) = catch(|| hook(response)) {
                 self.report(&panic, response.status());
             }
@@ -225,8 +230,7 @@ impl Responder {
         }
         let original = error.clone();
         let mapped = CatchPanic::new(async move { mapper.map_error(error).await });
-        let mapped = mapped.await.and_then(|result| result);
-        match self.checked(mapped, ResponseOrigin::ErrorMapper) {
+        match self.checked(mapped.await, ResponseOrigin::ErrorMapper) {
             Ok(mut response) => {
                 self.report(&original, response.status());
                 response.extensions_mut().insert(original);

@@ -26,15 +26,17 @@ impl ResponseHooks {
         hooks.as_mut().map(|hooks| hooks.push(hook)).is_some()
     }
 
-    /// Returns the functions, in the order in which they were added. None can be added afterwards.
+    /// Whether there is no function, and none can be added. Most requests have none, and then no
+    /// lock is taken.
     ///
-    /// `is_alone` says that nobody else refers to these functions, so none can be added anyway.
-    /// Most requests have none, and then no lock is taken.
+    /// `is_alone` says that nobody else refers to these functions.
     #[inline]
-    pub(crate) fn finish(&self, is_alone: bool) -> Vec<ResponseHook> {
-        if is_alone && !self.has_any.load(Ordering::Acquire) {
-            return Vec::new();
-        }
+    pub(crate) fn is_unused(&self, is_alone: bool) -> bool {
+        is_alone && !self.has_any.load(Ordering::Acquire)
+    }
+
+    /// Returns the functions, in the order in which they were added. None can be added afterwards.
+    pub(crate) fn finish(&self) -> Vec<ResponseHook> {
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
 }
@@ -73,11 +75,11 @@ mod tests {
             })));
         }
         let mut response = HttpResponse::default();
-        hooks.finish(true).into_iter().for_each(|hook| hook(&mut response));
+        hooks.finish().into_iter().for_each(|hook| hook(&mut response));
         let headers = response.headers();
         assert_eq!(headers.get_all("x-order").iter().collect::<Vec<_>>(), ["1", "2"]);
         assert!(!hooks.add(Box::new(|_| {})));
-        assert!(hooks.finish(true).is_empty() && hooks.finish(false).is_empty());
+        assert!(hooks.finish().is_empty());
     }
 
     #[test]
@@ -91,7 +93,15 @@ mod tests {
     #[test]
     fn a_finished_head_without_functions_takes_none() {
         let hooks = ResponseHooks::default();
-        assert!(hooks.finish(false).is_empty());
+        assert!(hooks.finish().is_empty());
         assert!(!hooks.add(Box::new(|_| {})));
+    }
+
+    #[test]
+    fn only_functions_to_which_nobody_else_refers_are_unused() {
+        let hooks = ResponseHooks::default();
+        assert!(hooks.is_unused(true) && !hooks.is_unused(false));
+        assert!(hooks.add(Box::new(|_| {})));
+        assert!(!hooks.is_unused(true) && !hooks.is_unused(false));
     }
 }

@@ -5,6 +5,7 @@ pub(in crate::routing) mod target;
 
 use std::convert::Infallible;
 use std::fmt;
+use std::hint::cold_path;
 use std::mem::take;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -137,6 +138,7 @@ impl RouterService {
         let body = if body.is_end_stream() {
             HttpBody::empty()
         } else {
+            cold_path();
             HttpBody::new(body).into_request_body()
         };
         self.send(parts, body, extend)
@@ -151,7 +153,10 @@ impl RouterService {
         let Shared { routes, app, before_routing } = &*self.0;
         match before_routing {
             None => routes.send(parts, body, app, None, extend),
-            Some(target) => target.send_before_routing(parts, body, app, extend),
+            Some(target) => {
+                cold_path();
+                target.send_before_routing(parts, body, app, extend)
+            }
         }
     }
 
@@ -193,6 +198,7 @@ impl Routes {
                 match target.and_then(|target| self.fallback_inside_mount(target.mounted?, head)) {
                     None => target,
                     Some((fallback, prefix, reason)) => {
+                        cold_path();
                         *args = prefix;
                         head.extensions.insert(reason);
                         Some(fallback)
@@ -200,6 +206,7 @@ impl Routes {
                 }
             }
             found => {
+                cold_path();
                 if let Lookup::OtherMethods(methods) = &found {
                     self.tell_of_query(methods, head);
                     // A preflight that no policy has answered allows nothing.
@@ -216,7 +223,10 @@ impl Routes {
         };
         match target {
             Some(target) => target.send(parts, body, app, outer, policy, extend),
-            None => ResponseFuture::without_target(parts),
+            None => {
+                cold_path();
+                ResponseFuture::without_target(parts)
+            }
         }
     }
 

@@ -10,6 +10,7 @@
 //! frames of 16 KiB, and the kernel takes two of them in one write for less CPU time than in two.
 
 use std::future::poll_fn;
+use std::hint::cold_path;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -96,6 +97,7 @@ impl Batch {
         if self.first.large.is_empty() {
             return &mut self.first;
         }
+        cold_path();
         self.second.get_or_insert_default()
     }
 
@@ -128,6 +130,7 @@ impl Batch {
     {
         let first = self.first.slices();
         let Some(second) = self.second.as_deref() else { return poll_write(io, &first, cx) };
+        cold_path();
         let ([a, b, c], [d, e, f]) = (first, second.slices());
         poll_write(io, &[a, b, c, d, e, f], cx)
     }

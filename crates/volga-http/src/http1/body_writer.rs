@@ -1,6 +1,7 @@
 //! Sends the body of a response to the client.
 
 use std::future::poll_fn;
+use std::hint::cold_path;
 use std::io;
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -128,6 +129,7 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
         loop {
             let is_sent = this.poll_send_rest(io, cx);
             if is_sent.is_pending() && this.is_cut() {
+                cold_path();
                 return Poll::Ready(Err(SendError::Broken));
             }
             ready!(is_sent).map_err(|_| SendError::Broken)?;
@@ -137,6 +139,7 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
                 (None, BodyPhase::Broken) => return Poll::Ready(Err(SendError::Broken)),
                 (None, BodyPhase::Open) if is_waiting => return Poll::Pending,
                 (None, BodyPhase::Open) if writes == WRITES_PER_TURN => {
+                    cold_path();
                     // The other tasks of this thread run first, also those whose sockets have
                     // become ready. This body continues afterwards.
                     wake_after_sockets(cx);
@@ -146,14 +149,17 @@ impl<B: Body<Data = Bytes>> BodyWriter<B> {
             };
             let head = this.unsent.take();
             if let Some(UnsentBytes::Head(head)) = head.as_deref() {
+                cold_path();
                 batch.push(head);
             }
             is_waiting = this.fill(&mut batch, io.is_write_vectored(), cx).is_pending();
             if this.unsent_limit.is_some() {
+                cold_path();
                 this.limit_unsent(io, &batch, head.is_some());
             }
             let unsent = batch.write(io, cx).map_err(|_| SendError::Broken)?;
             if let Some(unsent) = unsent {
+                cold_path();
                 *this.unsent = Some(Box::new(UnsentBytes::Rest(unsent)));
                 this.keep_last_frame();
             }
@@ -180,6 +186,7 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
         W: AsyncWrite + Unpin,
     {
         if let Some(UnsentBytes::Rest(unsent)) = self.unsent.as_deref_mut() {
+            cold_path();
             ready!(unsent.poll_write_all(io, cx))?;
             *self.unsent = None;
         }
@@ -236,7 +243,10 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
             let (frame, is_last) = ready!(polled);
             match frame {
                 Some(Ok(frame)) => self.push(batch, frame, is_last, is_vectored),
-                Some(Err(_)) => *self.phase = BodyPhase::Broken,
+                Some(Err(_)) => {
+                    cold_path();
+                    *self.phase = BodyPhase::Broken;
+                }
                 None => {
                     batch.push(self.framing.body_end());
                     self.end();
@@ -251,6 +261,7 @@ impl<B: Body<Data = Bytes>> BodyWriterProj<'_, B> {
             Ok(data) => data,
             // A body ends with its trailers.
             Err(frame) => {
+                cold_path();
                 match (frame.into_trailers(), self.trailers.as_deref()) {
                     (Ok(trailers), Some(announced)) => announced.write(&trailers, batch.small()),
                     _ => batch.push(self.framing.body_end()),

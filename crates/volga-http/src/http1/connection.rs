@@ -1,6 +1,7 @@
 //! One HTTP/1 connection while it serves requests: what it waits for, from the first byte of a
 //! request to the last byte of its response.
 
+use std::hint::cold_path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -97,6 +98,7 @@ impl<I: Transport> Http1Connection<I> {
         if self.io.timeouts().allows_half_close()
             && let Some(callback) = extensions.get::<HalfCloseCallback>()
         {
+            cold_path();
             self.half_close.get_or_insert_default().set_callback(callback.clone());
         }
     }
@@ -104,6 +106,7 @@ impl<I: Transport> Http1Connection<I> {
     /// Forgets what [`begin_response`](Self::begin_response) has set.
     pub(crate) fn end_response(&mut self) {
         if let Some(half_close) = &mut self.half_close {
+            cold_path();
             half_close.clear_callback();
         }
     }
@@ -134,6 +137,7 @@ impl<I: Transport> Http1Connection<I> {
         draining: impl FnOnce(&mut Context<'_>, bool) -> Poll<()>,
     ) -> Poll<Result<(), HeadError>> {
         if self.in_turn >= REQUESTS_PER_TURN {
+            cold_path();
             self.in_turn = 0;
             wake_after_sockets(cx);
             return Poll::Pending;
@@ -149,6 +153,7 @@ impl<I: Transport> Http1Connection<I> {
         // could be dropped because the time is up.
         let is_known = self.timer.wakes(cx.waker());
         if draining(cx, is_known).is_ready() {
+            cold_path();
             if self.is_idle() {
                 return Poll::Ready(Err(HeadError::Closed));
             }
@@ -165,7 +170,7 @@ impl<I: Transport> Http1Connection<I> {
     ) -> Poll<Result<(), HeadError>> {
         loop {
             self.catch_up();
-            if self.may_be_whole() {
+            if !self.read_buffer.is_empty() && self.may_be_whole() {
                 match request_head::parse(self.read_buffer.bytes(), pool::take_headers, head) {
                     Ok(Some(length)) => {
                         self.read_buffer.consume(length);
@@ -181,9 +186,11 @@ impl<I: Transport> Http1Connection<I> {
             let received = &mut self.read_buffer;
             let read = poll_read::<READ_BYTES, _, _>(&mut self.io, READ_BYTES, cx, |bytes| {
                 if bytes.is_empty() {
+                    cold_path();
                     return Err(HeadError::Closed);
                 }
                 if !received.is_empty() {
+                    cold_path();
                     received.push(bytes);
                     return Ok(false);
                 }
@@ -210,9 +217,7 @@ impl<I: Transport> Http1Connection<I> {
         let bytes = self.read_buffer.bytes();
         let is_end = |at: usize| matches!(bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]);
         let mut rest = (self.searched..bytes.len()).filter(|&at| bytes[at] == b'\n');
-        self.searched == 0 && !bytes.is_empty()
-            || bytes.len() >= MAX_HEAD_BYTES as usize
-            || rest.any(is_end)
+        self.searched == 0 || bytes.len() >= MAX_HEAD_BYTES as usize || rest.any(is_end)
     }
 
     /// Opens the body of the request whose head was read.
@@ -220,6 +225,7 @@ impl<I: Transport> Http1Connection<I> {
         if head.body == BodyLength::Known(0) {
             return RequestBody::empty();
         }
+        cold_path();
         let timeouts = self.io.timeouts().clone();
         let (sender, body) = BodySender::new(head.body, head.expects_continue, *limits, timeouts);
         self.body = Some(Box::new(sender));
@@ -259,6 +265,11 @@ impl<I: Transport> Http1Connection<I> {
                 return Poll::Ready(Err(SendError::ClientLeft));
             }
         }
+    }
+
+    /// Whether the request has a body, or had one.
+    pub(crate) fn has_body(&self) -> bool {
+        self.body.is_some()
     }
 
     /// Waits until the request is read to its end, or until that can no longer happen.
@@ -335,6 +346,7 @@ impl<I: Transport> Http1Connection<I> {
         if !self.is_watched {
             return;
         }
+        cold_path();
         let mut piece = [0; READ_BYTES];
         while self.is_watched && self.read_buffer.len() < MAX_PIPELINED_BYTES {
             let room = READ_BYTES.min(MAX_PIPELINED_BYTES - self.read_buffer.len());
@@ -364,6 +376,7 @@ impl<I: Transport> Http1Connection<I> {
     /// Gives the response the whole grace of a half-closed connection again.
     fn restart_grace(&mut self) {
         if let Some(half_close) = &mut self.half_close {
+            cold_path();
             half_close.restart_timer();
         }
     }
@@ -394,6 +407,7 @@ impl<I: Transport> Http1Connection<I> {
         if let Some(body) = &mut self.body
             && body.is_abandoned()
         {
+            cold_path();
             body.discard(&mut self.io, &mut self.read_buffer, cx);
         }
     }

@@ -6,12 +6,13 @@
 //! next state needs it.
 
 use std::convert::Infallible;
+use std::hint::cold_path;
 use std::mem::take;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Extensions, Request, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -131,6 +132,7 @@ where
                     self.as_mut().call(service, head, body, cx)?;
                 }
                 ExchangeProj::Waiting { request } => {
+                    cold_path();
                     let called =
                         connection.poll_response(cx, |cx| poll_waiting(service, request, cx));
                     let (rules, response) = ready!(called)??;
@@ -178,6 +180,7 @@ where
             self.set(match service.poll_ready(cx) {
                 Poll::Ready(Ok(())) => Self::Called { rules, response: service.call(request) },
                 Poll::Pending => {
+                    cold_path();
                     Self::Waiting { request: Some(Box::new(WaitingRequest { rules, request })) }
                 }
             });
@@ -221,7 +224,10 @@ where
 fn poll_catching<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, ServicePanic>> {
     match catch_panic(poll) {
         Ok(polled) => polled.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
+        Err(panic) => {
+            cold_path();
+            Poll::Ready(Err(panic))
+        }
     }
 }
 
@@ -231,6 +237,28 @@ fn poll_catching<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, ServicePan
 fn accepted_tunnel<B>(response: &Response<B>) -> Option<TunnelFn> {
     let is_accepted = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     is_accepted.then(|| response.extensions().get::<Tunnel>()?.take()).flatten()
+}
+
+/// What the extensions of a response say about its body.
+#[derive(Default)]
+struct ResponseMarks {
+    is_long_lived: bool,
+    is_cut_at_end: bool,
+}
+
+impl ResponseMarks {
+    /// Most responses have no extensions, so no mark is looked up for them.
+    #[inline]
+    fn of(extensions: &Extensions) -> Self {
+        if extensions.is_empty() {
+            return Self::default();
+        }
+        cold_path();
+        Self {
+            is_long_lived: extensions.get::<LongLivedResponse>().is_some(),
+            is_cut_at_end: CutAtEnd::is_in(extensions),
+        }
+    }
 }
 
 /// Writes the head of a response into `batch`, and returns the body to send, unless the response
@@ -253,12 +281,12 @@ where
     if rules.offers_tunnel
         && let Some(run) = accepted_tunnel(&response)
     {
+        cold_path();
         return Err(StageEnd::Tunnel(Box::new((response, run))));
     }
     let may_continue = connection.may_complete() && !server.drain.is_started();
     let rules = if may_continue { rules } else { rules.closing() };
-    let is_long = response.extensions().get::<LongLivedResponse>().is_some();
-    let is_cut_at_end = CutAtEnd::is_in(response.extensions());
+    let marks = ResponseMarks::of(response.extensions());
     let now = Instant::now();
     connection.begin_response(response.extensions(), now);
     let length = catch_panic(|| {
@@ -269,10 +297,10 @@ where
     let (status, headers) = (response.status(), response.headers());
     let promise = response_head::write(status, headers, length, rules, now, batch.small());
     // A response with an empty body is sent with its head, so it is never a stage.
-    let is_stream = is_long && connection.is_body_read() && !promise.framing.is_full();
+    let is_stream = marks.is_long_lived && connection.is_body_read() && !promise.framing.is_full();
     let (parts, body) = response.into_parts();
     pool::put_headers(parts.headers);
-    let body_writer = BodyWriter::new(body, promise).cut_at_end(is_cut_at_end);
+    let body_writer = BodyWriter::new(body, promise).cut_at_end(marks.is_cut_at_end);
     if is_stream {
         let head = batch.small().clone();
         let body_writer = body_writer.with_head(head, server.settings.max_unsent_bytes);

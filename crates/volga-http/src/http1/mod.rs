@@ -124,10 +124,10 @@ impl Http1 {
                 Err(StageEnd::Tunnel(accepted)) => return self.tunnel(connection, *accepted),
             };
             connection.end_response();
-            if poll_fn(|cx| connection.poll_body_end(cx)).await.is_err() {
+            if connection.has_body() && poll_fn(|cx| connection.poll_body_end(cx)).await.is_err() {
                 return connection.leave(None);
             }
-            if !keep_alive || !connection.is_body_read() || self.drain.is_started() {
+            if !keep_alive || self.drain.is_started() || !connection.is_body_read() {
                 if connection.is_unread() {
                     return NextStage::Linger(connection.into_io());
                 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body;
+use std::hint::cold_path;
 use tokio::time::Instant;
 
 use super::body_framing::BodyFraming;
@@ -35,6 +36,7 @@ pub(crate) fn write(
     out: &mut Vec<u8>,
 ) -> WrittenHead {
     if status.is_informational() {
+        cold_path();
         let headers = HeaderMap::new();
         let (status, rules) = (StatusCode::INTERNAL_SERVER_ERROR, rules.closing());
         return write(status, &headers, Some(0), rules, now, out);
@@ -63,6 +65,7 @@ pub(crate) fn write(
         BodyFraming::Length(_) | BodyFraming::UntilClose => {}
     }
     let trailers = (own.has_trailer && framing == BodyFraming::Chunked).then(|| {
+        cold_path();
         push_list(TRAILER.as_str(), headers.get_all(TRAILER), None, out);
         Box::new(AnnouncedTrailers::new(headers))
     });

@@ -49,8 +49,9 @@ where
     F: AsyncFnOnce(RequestParts) -> HttpBody,
 {
     let guard = RequestGuard::begin(needs, &mut parts.state_mut().context);
-    let response = HttpResponse::new(handler(parts).await);
-    guard.attach(response)
+    let mut response = HttpResponse::new(handler(parts).await);
+    guard.attach(&mut response);
+    response
 }
 
 async fn token(parts: &mut RequestParts) -> CancellationToken {

@@ -3,15 +3,16 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::hint::cold_path;
+use std::mem::take;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use http::{Method, Response, header};
+use http::{Method, header};
 use http_body::Body;
 
 use crate::handler::box_future::BoxFuture;
-use crate::request::body::HttpBody;
 use crate::request::context::RequestGuard;
 use crate::request::parts::RequestParts;
 use crate::response::catch_panic::CatchPanic;
@@ -82,43 +83,56 @@ impl ResponseFuture {
     }
 }
 
+impl ResponseFuture {
+    /// Ends the pipeline, and completes its response.
+    #[inline]
+    fn finish(&mut self, response: &mut HttpResponse) {
+        // The pipeline drops its services and its token now. Otherwise the guard would see them as
+        // still in use.
+        self.state = State::Done;
+        self.responder.run_hooks(response);
+        if self.is_head {
+            cold_path();
+            remove_body(response);
+        }
+        observed_body::watch(response, &self.responder);
+        if let Some(guard) = self.guard.take() {
+            cold_path();
+            guard.attach(response);
+        }
+    }
+}
+
 impl Future for ResponseFuture {
     type Output = Result<HttpResponse, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut found = None;
-        let mut response = loop {
+        // The response stays where it is until it is returned, because it is large.
+        let mut polled = Poll::Pending;
+        loop {
             match &mut self.state {
                 State::Pipeline(pipeline) => {
-                    let responded = ready!(Pin::new(pipeline).poll_into(&mut found, cx));
-                    if let Err(panic) = responded {
+                    if let Err(panic) = Pin::new(pipeline).poll_into(&mut polled, cx) {
                         self.state = State::panic(&self.responder, panic);
                         continue;
                     }
-                    let Some(mut response) = found.take() else { continue };
-                    match self.responder.check_last(&mut response) {
-                        Ok(()) => break response,
-                        Err(error) => {
-                            self.state = State::replaced(&self.responder, error, response);
-                        }
+                    if let Poll::Ready(response) = &mut polled
+                        && let Err(error) = self.responder.check_last(response)
+                    {
+                        self.state = State::replaced(&self.responder, error, take(response));
+                        polled = Poll::Pending;
+                        continue;
                     }
                 }
-                State::Error(response) => break ready!(response.as_mut().poll(cx)),
+                State::Error(response) => polled = response.as_mut().poll(cx),
                 State::Done => panic!("the response future was polled after its end"),
             }
-        };
-        // The pipeline drops its services and its token now. Otherwise the guard would see them as
-        // still in use.
-        self.state = State::Done;
-        self.responder.run_hooks(&mut response);
-        if self.is_head {
-            response = without_body(response);
+            break;
         }
-        observed_body::watch(&mut response, &self.responder);
-        if let Some(guard) = self.guard.take() {
-            response = guard.attach(response);
+        if let Poll::Ready(response) = &mut polled {
+            self.finish(response);
         }
-        Poll::Ready(Ok(response))
+        polled.map(Ok)
     }
 }
 
@@ -130,10 +144,9 @@ impl fmt::Debug for ResponseFuture {
 
 /// Turns the response to a GET into the response to a HEAD: with the same `Content-Length`, and
 /// without a body. A stream in the body is never polled.
-fn without_body(response: HttpResponse) -> HttpResponse {
-    let (mut head, body) = response.into_parts();
+fn remove_body(response: &mut HttpResponse) {
+    let body = take(response.body_mut());
     if let Some(length) = body.size_hint().exact() {
-        head.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
     }
-    Response::from_parts(head, HttpBody::empty())
 }

@@ -1,5 +1,6 @@
 //! `Target`: the pipeline of a route or a fallback, and the settings that apply to it.
 
+use std::hint::cold_path;
 use std::sync::Arc;
 
 use http::{Extensions, Method};
@@ -94,12 +95,16 @@ impl Target {
         state.pipeline = Pipeline::after_first(&self.stages);
         state.body_limit = self.body_limit;
         if let Some(policy) = self.policy.as_deref().or(policy) {
+            cold_path();
             parts.apply_policy(policy);
         }
         // Handlers catch their own panics. This catches a panic of middleware.
         let response = CatchPanic::call(|| match self.stages.first() {
             Some(stage) => stage.call(parts, body),
-            None => respond_to_lost_request(Arc::clone(&responder)),
+            None => {
+                cold_path();
+                respond_to_lost_request(Arc::clone(&responder))
+            }
         });
         ResponseFuture::new(response, responder, is_head, guard)
     }
