@@ -13,6 +13,10 @@ pub(crate) fn is_well_formed(raw: &str) -> bool {
 
 /// Decodes a text once. Returns `None` if it is malformed, or if the decoded bytes are not UTF-8.
 pub(crate) fn decode(raw: &str) -> Option<Cow<'_, str>> {
+    // Most texts have nothing to decode.
+    if !raw.as_bytes().contains(&b'%') {
+        return Some(Cow::Borrowed(raw));
+    }
     if is_well_formed(raw) { percent_decode_str(raw).decode_utf8().ok() } else { None }
 }
 

@@ -14,8 +14,8 @@ use crate::response::error::Error;
 use crate::response::panic_error::PanicError;
 
 pin_project! {
-    /// A future whose panic becomes an error. The future is ready after a panic, so it is not polled
-    /// again, and no code sees it in a half-changed state.
+    /// A future whose panic becomes an error. The future is ready after a panic, so it is not
+    /// polled again, and no code sees it in a half-changed state.
     pub(crate) struct CatchPanic<F> {
         #[pin]
         future: F,

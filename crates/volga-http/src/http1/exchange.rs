@@ -4,6 +4,11 @@
 //! Its states take the space of the largest one, because every connection has this space. A head, a
 //! request and a response are large. Each of them is built where it stays, and moves only when the
 //! next state needs it.
+//!
+//! The code that a small request runs does not fit into the processor's first cache, together with
+//! the kernel's code. So the time depends on how many cache lines this code covers. The branches
+//! that such a request does not take are marked with `cold_path`, here and in the code that is
+//! called from here, and the compiler moves them out of the way.
 
 use std::convert::Infallible;
 use std::hint::cold_path;
