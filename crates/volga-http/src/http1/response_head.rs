@@ -1,10 +1,11 @@
 //! Writes the head of a response. Pure.
 
+use std::hint::cold_path;
+
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body;
-use std::hint::cold_path;
 use tokio::time::Instant;
 
 use super::body_framing::BodyFraming;
