@@ -5,10 +5,10 @@
 //! request and a response are large. Each of them is built where it stays, and moves only when the
 //! next state needs it.
 //!
-//! The code that a small request runs does not fit into the processor's first cache, together with
-//! the kernel's code. So the time depends on how many cache lines this code covers. The branches
-//! that such a request does not take are marked with `cold_path`, here and in the code that is
-//! called from here, and the compiler moves them out of the way.
+//! The code that a small request runs, together with the kernel's, does not fit into the
+//! processor's first cache. So its time depends on how many cache lines the code covers. The
+//! branches that such a request does not take are marked with `cold_path`, here and in the code
+//! that is called from here, and the compiler puts them elsewhere.
 
 use std::convert::Infallible;
 use std::hint::cold_path;
@@ -244,7 +244,7 @@ fn accepted_tunnel<B>(response: &Response<B>) -> Option<TunnelFn> {
     is_accepted.then(|| response.extensions().get::<Tunnel>()?.take()).flatten()
 }
 
-/// What the extensions of a response say about its body.
+/// The marks of a response, which are in its extensions.
 #[derive(Default)]
 struct ResponseMarks {
     is_long_lived: bool,
